@@ -1,0 +1,1 @@
+"""Blocks of tracks on the local disk."""

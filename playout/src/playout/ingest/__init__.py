@@ -1,0 +1,1 @@
+"""A small RTMP receiver to try things out."""

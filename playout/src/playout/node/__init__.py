@@ -1,0 +1,1 @@
+"""Node control and its pump processes."""

@@ -1,0 +1,1 @@
+"""MediaInfo to plan to track files."""

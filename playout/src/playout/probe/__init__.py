@@ -1,0 +1,1 @@
+"""Source file to MediaInfo: what it is, and what preparing would do."""

@@ -1,0 +1,1 @@
+"""Slices to a socket to an ingest."""

@@ -1,0 +1,1 @@
+"""Placements to slices when they are due."""

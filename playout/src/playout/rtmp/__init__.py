@@ -1,0 +1,1 @@
+"""RTMP events to bytes and back; no I/O."""

@@ -1,0 +1,1 @@
+"""Desired to lease to publisher to reported."""

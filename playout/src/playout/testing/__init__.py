@@ -1,0 +1,1 @@
+"""Fakes that pass the same tests as the real things."""

@@ -1,0 +1,1 @@
+"""A programme and an instant to placements; pure arithmetic."""

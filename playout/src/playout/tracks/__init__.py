@@ -1,0 +1,1 @@
+"""Track files to packets, and back."""
