@@ -48,9 +48,10 @@ TRANSITIONS: dict[tuple[OutputState, Happening], OutputState] = {
     (_S.RECONNECTING, _H.ACKNOWLEDGED): _S.ON_AIR,
     (_S.RECONNECTING, _H.MEDIA_MISSING): _S.PREPARING,
     (_S.FAILED, _H.WANTED): _S.CONNECTING,
-    **{(state, _H.SETTINGS_WRONG): _S.FAILED for state in _S if state not in (_S.IDLE, _S.STOPPING)},
+    **{
+        (state, _H.SETTINGS_WRONG): _S.FAILED for state in _S if state not in (_S.IDLE, _S.STOPPING)
+    },
     **{(state, _H.UNWANTED): _S.STOPPING for state in _S if state is not _S.IDLE},
-    (_S.IDLE, _H.SETTINGS_WRONG): _S.FAILED,
     **{(state, _H.ENDED): _S.IDLE for state in _S},
 }
 
