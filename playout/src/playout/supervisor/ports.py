@@ -33,8 +33,10 @@ class DesiredOutput:
     on: bool
     generation: int
     """Grows with each change; a session of an older generation is replaced or updated."""
-    url: str = field(default="", repr=False)
-    """Publishing address with the stream key as its last path segment; secret."""
+    address: str = ""
+    """Publishing address without the key, such as `rtmps://host/live2?backup=1`."""
+    key: str = field(default="", repr=False)
+    """The stream key, opaque and secret: it is published under exactly this name."""
     programme: Programme | None = None
     label: str = ""
     """How people call the stream, for logs."""
