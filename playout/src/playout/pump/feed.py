@@ -19,6 +19,7 @@ from playout.timeline.programme import Programme
 from playout.timeline.resolve import (
     Placement,
     SoundPlacement,
+    audio_boundary,
     linked_sound,
     placement_at,
     sound_at,
@@ -92,7 +93,8 @@ class _Lane:
     def emit(self, end: int, out: list[Buffer]) -> None:
         """Append the slices of messages up to `end` to `out`, patched where a join needs it."""
         track = self.track
-        assert track is not None
+        if track is None:
+            return
         if self.prelude is not None:
             out.append(self.prelude)
             self.prelude = None
@@ -138,6 +140,7 @@ class Feed:
         self._sounds: deque[SoundPlacement] = deque()
         self._good: Placement | None = None
         self.ended = False
+        """No pictures are left."""
         self.sent_until_ms = 0
 
     # -- where it is ------------------------------------------------------------------------
@@ -162,6 +165,11 @@ class Feed:
                 return placement
         return self._aired[0] if self._aired else None
 
+    @property
+    def finished(self) -> bool:
+        """Everything has been taken, the last sound included."""
+        return self.ended and self.sent_until_ms >= self._audio.end_ms
+
     # -- moving -----------------------------------------------------------------------------
 
     def open(self, frame: int) -> None:
@@ -183,11 +191,7 @@ class Feed:
             raise ProgrammeError("The programme has nothing to show at this time.")
         begin = self._video.start + self._video.next
         self.sent_until_ms = frame_ms(begin, self.programme.video_rate)
-        sound_begin = max(self._aac_frame(begin), self._sounds[0].begin if self._sounds else 0)
-        self._enter_audio(sound_begin)
-
-    def _aac_frame(self, frame: int) -> int:
-        return round(Fraction(frame) * self.programme.audio_rate / self.programme.video_rate)
+        self._enter_audio(audio_boundary(self.programme, begin))
 
     def replace_programme(self, programme: Programme) -> None:
         """Follow another version of the same programme; what is sent already stays sent."""
@@ -261,6 +265,11 @@ class Feed:
         return True
 
     def _check(self, track: Track, placement: Placement) -> None:
+        if track.frames < placement.item.frames:
+            raise TracksDisagree(
+                f"Item {placement.item.id} should have {placement.item.frames} frames, "
+                f"its track has {track.frames}."
+            )
         if track.description.rate != self.programme.video_rate:
             raise TracksDisagree(
                 f"Item {placement.item.id} has {float(track.description.rate):g} frames a second, "
@@ -295,7 +304,7 @@ class Feed:
         if self.programme.sounds:
             sound = sound_at(self.programme, aac_frame)
             if sound is not None and self._end_frame is not None:
-                end = min(sound.end, self._aac_frame(self._end_frame))
+                end = min(sound.end, audio_boundary(self.programme, self._end_frame))
                 sound = SoundPlacement(sound.item_id, sound.audio, sound.start, sound.begin, end)
         else:
             while self._sounds and self._sounds[0].end <= aac_frame:
@@ -342,9 +351,7 @@ class Feed:
     def _merge(self, until_ms: int, out: list[Buffer]) -> None:
         video, audio = self._video, self._audio
         video_end, audio_end = video.index_at(until_ms), audio.index_at(until_ms)
-        if video_end > video.next and audio_end > audio.next:
-            assert video.track is not None
-            assert audio.track is not None
+        if video.track is not None and audio.track is not None and video_end > video.next:
             pictures, sounds = video.track.timestamps, audio.track.timestamps
             ahead = audio.base_ms - video.base_ms
             while audio.next < audio_end:
