@@ -1,0 +1,30 @@
+"""How long to wait before the next attempt: a pure table, with jitter handed in."""
+
+from __future__ import annotations
+
+from playout.errors import PlayoutError, Retry
+
+_SOON = (0.3, 1.0, 2.0, 4.0)
+_PATIENT_AFTER_SECONDS = 300.0
+_PATIENT_SECONDS = 15.0
+_SLOWLY = (2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+def delay_seconds(
+    error: PlayoutError, attempt: int, *, outage_seconds: float, random: float
+) -> float | None:
+    """Seconds to wait before attempt number `attempt` + 1; None when trying again is no use.
+
+    `attempt` counts failures since the stream was last on air (1 for the first), `outage_seconds`
+    the time since then, and `random` lies in [0, 1). Half of a short delay is jitter, so that
+    many streams that fell together do not return together.
+    """
+    if error.retry is Retry.NEVER:
+        return None
+    if error.retry is Retry.SLOWLY:
+        base = _SLOWLY[min(attempt, len(_SLOWLY)) - 1]
+        return base * (1 + 0.1 * random)
+    if outage_seconds > _PATIENT_AFTER_SECONDS:
+        return _PATIENT_SECONDS * (0.5 + 0.5 * random)
+    base = _SOON[min(attempt, len(_SOON)) - 1]
+    return base * (0.5 + 0.5 * random)
