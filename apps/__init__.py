@@ -1,0 +1,1 @@
+"""The web project: lowest first core, accounts, billing, library, youtube, streaming, ops."""

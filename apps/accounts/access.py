@@ -1,0 +1,125 @@
+"""The one place that decides who may see and do what.
+
+Strangers get 404 for everything, as if it did not exist; members whose role is too low get 403.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+
+from apps.accounts.models import ApiToken, Membership, Role, User, Workspace
+
+SESSION_KEY = "workspace"
+
+
+def accessible_workspaces(user: User | AnonymousUser) -> QuerySet[Workspace]:
+    """The workspaces `user` is a member of, oldest membership first."""
+    if not user.is_authenticated:
+        return Workspace.objects.none()
+    return Workspace.objects.filter(memberships__user=user).order_by(
+        "memberships__created_at", "created_at"
+    )
+
+
+def get_workspace_for(user: User | AnonymousUser, slug: str | None = None) -> Workspace:
+    """The workspace called `slug`, or the user's first one.
+
+    Raises:
+        Http404: there is none, or the user is no member of it.
+    """
+    workspaces = accessible_workspaces(user)
+    workspace = (workspaces.filter(slug=slug) if slug else workspaces).first()
+    if workspace is None:
+        raise Http404("There is no such workspace.")
+    return workspace
+
+
+def role_in(user: User | AnonymousUser, workspace: Workspace) -> Role | None:
+    """The user's role, None for a stranger."""
+    if not user.is_authenticated:
+        return None
+    role = (
+        Membership.objects.filter(user=user, workspace=workspace)
+        .values_list("role", flat=True)
+        .first()
+    )
+    return Role(role) if role else None
+
+
+def require(user: User | AnonymousUser, workspace: Workspace, least: Role = Role.VIEWER) -> Role:
+    """The user's role in `workspace`, which is `least` or higher.
+
+    Raises:
+        Http404: the user is a stranger there.
+        PermissionDenied: the user is a member, but with a lower role.
+    """
+    role = role_in(user, workspace)
+    if role is None:
+        raise Http404("There is no such workspace.")
+    if role < least:
+        raise PermissionDenied(f"This needs the role {least.label} in {workspace.name}.")
+    return role
+
+
+def current_workspace(request: HttpRequest) -> Workspace:
+    """The workspace of this request: `?workspace=<slug>`, else the one chosen last, else the first.
+
+    A choice by address is remembered in the session. Computed once per request.
+
+    Raises:
+        Http404: the address names one that is not the user's, or the user has none.
+    """
+    known: Workspace | None = getattr(request, "_current_workspace", None)
+    if known is not None:
+        return known
+    user = request.user
+    if slug := request.GET.get("workspace"):
+        workspace = get_workspace_for(user, slug)
+        if request.session.get(SESSION_KEY) != slug:
+            request.session[SESSION_KEY] = slug
+    else:
+        remembered = request.session.get(SESSION_KEY)
+        try:
+            workspace = get_workspace_for(user, remembered)
+        except Http404:
+            workspace = get_workspace_for(user)
+    request._current_workspace = workspace  # type: ignore[attr-defined]
+    return workspace
+
+
+def get_membership_for(user: User | AnonymousUser, membership_id: object) -> Membership:
+    """A membership of a workspace that `user` owns.
+
+    Raises:
+        Http404: there is none, or it is in a workspace the user does not belong to.
+        PermissionDenied: the user is no owner there.
+    """
+    membership = (
+        Membership.objects.select_related("workspace", "user").filter(pk=membership_id).first()
+    )
+    if membership is None:
+        raise Http404("There is no such member.")
+    require(user, membership.workspace, Role.OWNER)
+    return membership
+
+
+def digest_of(token: str) -> str:
+    """What is kept of an API token; a random token needs no slow hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def find_token(token: str) -> ApiToken | None:
+    """The row of an API token whose maker is still an active member; None for all others."""
+    found = (
+        ApiToken.objects.select_related("workspace", "created_by")
+        .filter(digest=digest_of(token), created_by__is_active=True)
+        .first()
+    )
+    if found is None or role_in(found.created_by, found.workspace) is None:
+        return None
+    return found

@@ -1,0 +1,115 @@
+"""The only writer of users, workspaces, memberships and tokens."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.text import slugify
+
+from apps.accounts.access import digest_of
+from apps.accounts.models import ApiToken, Membership, Role, User, Workspace
+
+TOKEN_PREFIX = "ys_"  # noqa: S105 - a public prefix by which scanners recognise a leaked token
+
+
+def create_user(*, email: str, password: str | None = None, name: str = "") -> User:
+    """A user with a workspace of their own."""
+    with transaction.atomic():
+        user = User.objects.create_user(email, password, name=name)
+        ensure_workspace(user=user)
+    return user
+
+
+def ensure_workspace(*, user: User) -> Workspace | None:
+    """Give `user` a personal workspace; None when they already belong to one."""
+    if user.memberships.exists():
+        return None
+    name = user.name or user.email.partition("@")[0]
+    return create_workspace(owner=user, name=f"{name}'s workspace", slug_hint=name)
+
+
+def create_workspace(*, owner: User, name: str, slug_hint: str = "") -> Workspace:
+    """A new workspace owned by `owner`."""
+    stem = slugify(slug_hint or name)[:40] or "workspace"
+    with transaction.atomic():
+        workspace = Workspace.objects.create(name=name, slug=f"{stem}-{secrets.token_hex(4)}")
+        Membership.objects.create(user=owner, workspace=workspace, role=Role.OWNER)
+    return workspace
+
+
+def rename_workspace(*, workspace: Workspace, name: str) -> None:
+    """Change the name people see; the address stays."""
+    workspace.name = name
+    workspace.save(update_fields=["name", "updated_at"])
+
+
+def add_member(*, workspace: Workspace, email: str, role: Role) -> Membership:
+    """Let the person with the account `email` in.
+
+    Raises:
+        ValidationError: nobody has this account, or they are a member already.
+    """
+    user = User.objects.filter(email__iexact=email.strip(), is_active=True).first()
+    if user is None:
+        raise ValidationError("Nobody has an account with this e-mail. Ask them to sign up first.")
+    membership, made = Membership.objects.get_or_create(
+        user=user, workspace=workspace, defaults={"role": role}
+    )
+    if not made:
+        raise ValidationError("This person is a member already. Change the role in the list.")
+    return membership
+
+
+def change_role(*, membership: Membership, role: Role) -> None:
+    """Give a member another role.
+
+    Raises:
+        ValidationError: the workspace would be left without an owner.
+    """
+    with transaction.atomic():
+        if role is not Role.OWNER:
+            _keep_an_owner(membership)
+        membership.role = role
+        membership.save(update_fields=["role", "updated_at"])
+
+
+def remove_member(*, membership: Membership) -> None:
+    """Shut a member out; their tokens for this workspace stop working at once.
+
+    Raises:
+        ValidationError: the workspace would be left without an owner.
+    """
+    with transaction.atomic():
+        _keep_an_owner(membership)
+        ApiToken.objects.filter(
+            workspace_id=membership.workspace_id, created_by_id=membership.user_id
+        ).delete()
+        membership.delete()
+
+
+def create_token(
+    *, workspace: Workspace, by: User, name: str, role: Role = Role.EDITOR
+) -> tuple[ApiToken, str]:
+    """A new API token and its text, which cannot be read again later."""
+    text = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken.objects.create(
+        workspace=workspace,
+        created_by=by,
+        name=name,
+        role=role,
+        digest=digest_of(text),
+        hint=text[:8],
+    )
+    return token, text
+
+
+def _keep_an_owner(membership: Membership) -> None:
+    # The workspace row serialises two owners who remove each other at the same moment.
+    Workspace.objects.select_for_update().get(pk=membership.workspace_id)
+    others = Membership.objects.filter(
+        workspace_id=membership.workspace_id, role=Role.OWNER
+    ).exclude(pk=membership.pk)
+    if not others.exists():
+        raise ValidationError("A workspace needs an owner. Make somebody else owner first.")

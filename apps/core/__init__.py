@@ -1,0 +1,1 @@
+"""Abstract models, encrypted fields, waking and logging manners; knows no domain word."""

@@ -1,0 +1,1 @@
+"""Health, metrics, the doctor, and everything at once under one supervisor."""

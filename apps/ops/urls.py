@@ -1,0 +1,9 @@
+"""Addresses for machines that watch us."""
+
+from django.urls import path
+
+from apps.ops import views
+
+urlpatterns = [
+    path("health/live", views.live, name="health-live"),
+]

@@ -1,0 +1,9 @@
+"""The ASGI application: `uvicorn config.asgi:application`, or gunicorn with ASGI workers."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+application = get_asgi_application()
