@@ -15,12 +15,12 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]
+@setup_logging.connect
 def _keep_our_logging(**_: Any) -> None:
     """Being connected is enough: Celery leaves the logging that Django configured alone."""
 
 
-@worker_process_init.connect  # type: ignore[untyped-decorator]
+@worker_process_init.connect
 def _open_own_connections(**_: Any) -> None:
     """A forked child cannot use its parent's connection pool: the pool's threads stayed there."""
     from django.db import connections

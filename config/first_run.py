@@ -11,7 +11,7 @@ from pathlib import Path
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 _TEMPLATE = """\
-# Written by the first `make up`; this installation's own secrets. Keep it private, keep it backed up.
+# Written by the first `make up`: secrets of this installation. Keep it private and backed up.
 ENVIRONMENT=development
 DEBUG=false
 SECRET_KEY={secret_key}

@@ -9,7 +9,7 @@ import structlog
 
 from apps.core.redaction import RedactingFilter, redact_event
 
-_SHARED = [
+_SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,

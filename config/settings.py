@@ -370,7 +370,7 @@ LOGGING = logging_config(level=LOG_LEVEL, as_json=LOG_FORMAT == "json")
 
 if SENTRY_DSN:
     try:
-        import sentry_sdk
+        import sentry_sdk  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise ImproperlyConfigured(
             "SENTRY_DSN is set but sentry-sdk is not installed. Install it, or unset the variable."

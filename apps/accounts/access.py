@@ -6,6 +6,7 @@ Strangers get 404 for everything, as if it did not exist; members whose role is 
 from __future__ import annotations
 
 import hashlib
+import uuid
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -74,8 +75,8 @@ def current_workspace(request: HttpRequest) -> Workspace:
     Raises:
         Http404: the address names one that is not the user's, or the user has none.
     """
-    known: Workspace | None = getattr(request, "_current_workspace", None)
-    if known is not None:
+    known = getattr(request, "workspace", None)
+    if isinstance(known, Workspace):
         return known
     user = request.user
     if slug := request.GET.get("workspace"):
@@ -88,11 +89,11 @@ def current_workspace(request: HttpRequest) -> Workspace:
             workspace = get_workspace_for(user, remembered)
         except Http404:
             workspace = get_workspace_for(user)
-    request._current_workspace = workspace  # type: ignore[attr-defined]
+    request.workspace = workspace  # type: ignore[attr-defined]
     return workspace
 
 
-def get_membership_for(user: User | AnonymousUser, membership_id: object) -> Membership:
+def get_membership_for(user: User | AnonymousUser, membership_id: uuid.UUID) -> Membership:
     """A membership of a workspace that `user` owns.
 
     Raises:

@@ -31,7 +31,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
         ("Dates", {"fields": ["created_at", "last_login"]}),
     ]
     add_fieldsets = [(None, {"fields": ["email", "password1", "password2"]})]
-    filter_horizontal: list[Any] = []
+    filter_horizontal = ()
 
 
 class MembershipInline(TabularInline):  # type: ignore[misc]

@@ -20,9 +20,9 @@ from apps.accounts.models import Membership, Role
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """What this is, for somebody who is not signed in."""
-    return (
-        redirect("/dashboard/") if request.user.is_authenticated else render(request, "home.html")
-    )
+    if request.user.is_authenticated:
+        return redirect("/dashboard/")
+    return render(request, "home.html")
 
 
 @login_required

@@ -61,7 +61,7 @@ class EncryptedTextField(_Text):
 
     @property
     def _column_name(self) -> str:
-        return f"{self.model._meta.db_table}.{self.column}"
+        return f"{self.model._meta.db_table}.{self.column}"  # noqa: SLF001 - public by convention
 
 
 def seal(text: str, purpose: str, keys: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ class CompressionMiddleware(GZipMiddleware):
         kind = response.get("Content-Type", "")
         if kind.startswith("text/event-stream") or not kind.startswith(_COMPRESSIBLE):
             return response
-        compressed: HttpResponseBase = super().process_response(request, response)  # type: ignore[arg-type]
+        compressed: HttpResponseBase = super().process_response(request, response)
         return compressed
 
 

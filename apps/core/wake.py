@@ -1,4 +1,4 @@
-"""Waking other processes after a commit. A wake is a hint: rows are the truth, sweeps find the rest."""
+"""Waking other processes after a commit; a wake is a hint, what it misses a sweep finds."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class WakeListener:
 
 
 @functools.lru_cache(maxsize=2)
-def _client(url: str) -> redis.Redis | None:
+def _client(url: str) -> redis.Redis[bytes] | None:
     if not url:
         return None
     return redis.Redis.from_url(

@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="command line", help="what the token is for")
         parser.add_argument("--workspace", default=None, help="slug; the user's first by default")
 
-    def handle(self, *_: Any, **options: Any) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         """Print the token on stdout."""
         user = User.objects.filter(email__iexact=options["email"], is_active=True).first()
         if user is None:
@@ -36,5 +36,5 @@ class Command(BaseCommand):
                 f"{user.email} is no member of such a workspace. Leave --workspace out, "
                 "or let an owner add them."
             ) from None
-        _, text = services.create_token(workspace=workspace, by=user, name=options["name"])
+        _token, text = services.create_token(workspace=workspace, by=user, name=options["name"])
         self.stdout.write(text)
