@@ -1,0 +1,1 @@
+"""Media files: uploads, what they are, and the tracks prepared from them."""
