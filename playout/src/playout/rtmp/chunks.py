@@ -214,12 +214,14 @@ class ChunkReader:
             if stream is None:
                 raise ProtocolViolation(f"Chunk stream {csid} begins without a header.")
             if stream.extended:
-                if position + 4 > end:
-                    return None
                 # Some writers leave the extended time out of these chunks: it is there only if
                 # it repeats the value (the reading of SRS, which accepts both kinds of writer).
-                if int.from_bytes(buffer[position : position + 4], "big") == stream.time_field:
+                repeated = stream.time_field.to_bytes(4, "big")
+                found = buffer[position : position + 4]
+                if found == repeated:
                     position += 4
+                elif repeated.startswith(found):
+                    return None
             if not stream.missing:
                 # A new message that repeats the last header, its time field included (5.3.1.2.4).
                 stream.timestamp = (stream.timestamp + stream.time_field) & _TIME_MASK
