@@ -12,10 +12,13 @@ from apps.accounts.models import Role, Workspace
 
 
 def workspaces(request: HttpRequest) -> dict[str, Any]:
-    """`current_workspace`, `workspaces` and `role`; nothing is read until a template asks."""
+    """`workspace` (also as `current_workspace`), `workspaces`, `role` and `workspace_query`.
+
+    Nothing is read before a template asks. A view's own `workspace` wins over this one.
+    """
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {"current_workspace": None, "workspaces": [], "role": None}
+        return {"workspaces": [], "role": None}
 
     def current() -> Workspace | None:
         try:
@@ -27,8 +30,15 @@ def workspaces(request: HttpRequest) -> dict[str, Any]:
         workspace = current()
         return role_in(user, workspace) if workspace else None
 
+    def query() -> str:
+        workspace = current()
+        return f"?workspace={workspace.slug}" if workspace else ""
+
+    workspace = SimpleLazyObject(current)
     return {
-        "current_workspace": SimpleLazyObject(current),
+        "workspace": workspace,
+        "current_workspace": workspace,
+        "workspace_query": SimpleLazyObject(query),
         "workspaces": accessible_workspaces(user),
         "role": SimpleLazyObject(role),
     }
