@@ -1,0 +1,265 @@
+"""One stream to one destination for as long as it is wanted, whatever happens to connections."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from playout import clock
+from playout.errors import (
+    ConnectionLost,
+    PlayoutError,
+    ProgrammeError,
+    StreamKeyRejected,
+    TrackError,
+)
+from playout.media import TrackKind
+from playout.publisher.address import Address
+from playout.publisher.backoff import delay_seconds
+from playout.publisher.session import Hooks, Patience, Progress, Session
+from playout.publisher.transport import AddressCheck, Limits, connect
+from playout.pump.feed import Feed
+from playout.pump.lateness import Lateness
+from playout.pump.pacing import Pace
+from playout.pump.shelf import Shelf
+from playout.timeline.programme import Programme
+from playout.timeline.resolve import Placement, placement_at
+
+STABLE_SECONDS = 10.0
+"""A session that was on air this long has earned a fresh start of the back-off."""
+SUSPICIOUS_SESSIONS = 3
+"""So many sessions in a row that ended right after publishing point to the key."""
+MISSING_MEDIA_SECONDS = 1.0
+
+
+class Listener(Protocol):
+    """Who is told what happens; called from within the loop, must not block."""
+
+    def connecting(self) -> None:
+        """An attempt begins."""
+
+    def acknowledged(self) -> None:
+        """The ingest has proved that media arrived."""
+
+    def slow(self) -> None:
+        """The ingest takes less than it should."""
+
+    def lost(self, error: PlayoutError, retry_seconds: float) -> None:
+        """The session ended; the next attempt begins in `retry_seconds`."""
+
+    def missing(self, error: PlayoutError) -> None:
+        """There is no media to play yet."""
+
+    def wrong(self, error: PlayoutError) -> None:
+        """Trying again is no use: a person has to change the settings."""
+
+    def ended(self) -> None:
+        """The programme is over, or the output was stopped."""
+
+    def substituted(self, item_id: str, error: PlayoutError) -> None:
+        """An item could not be played and another fills its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How an output behaves; the same for all outputs of a pump."""
+
+    pace: Pace = field(default_factory=Pace)
+    patience: Patience = field(default_factory=Patience)
+    limits: Limits = field(default_factory=Limits)
+    tls: ssl.SSLContext | None = None
+    allowed: AddressCheck | None = None
+    start_on_connect: bool = False
+    """The programme's clock starts when the ingest first says yes, not at its epoch."""
+    end_frame: int | None = None
+    """Stop, once for all, before this video frame."""
+
+
+class Output:
+    """Keeps a programme on air at one address until it ends or `stop` is called."""
+
+    def __init__(
+        self,
+        address: Address,
+        programme: Programme,
+        shelf: Shelf,
+        listener: Listener,
+        *,
+        options: OutputOptions | None = None,
+        may_send: Callable[[], bool] = lambda: True,
+        lateness: Lateness | None = None,
+        phase: float = 0.0,
+    ) -> None:
+        self.address = address
+        self.programme = programme
+        self.sessions = 0
+        self._shelf = shelf
+        self._listener = listener
+        self._options = options or OutputOptions()
+        self._may_send = may_send
+        self._lateness = lateness or Lateness()
+        self._phase = phase
+        self._epoch_ns: int | None = None
+        if not self._options.start_on_connect:
+            self._epoch_ns = clock.monotonic_ns() + programme.epoch_ns - clock.utc_ns()
+        self._session: Session | None = None
+        self._feed: Feed | None = None
+        self._stopped = asyncio.Event()
+        self._acknowledged_at: float | None = None
+        self._was_publishing = False
+
+    # -- what it is doing -------------------------------------------------------------------
+
+    @property
+    def progress(self) -> Progress | None:
+        """Of the current session; None between sessions."""
+        return self._session.progress if self._session is not None else None
+
+    def now_ms(self) -> int:
+        """Milliseconds since the programme's epoch, on the clock that paces it."""
+        return (clock.monotonic_ns() - self._epoch()) // 1_000_000
+
+    def now_and_next(self) -> tuple[Placement | None, Placement | None]:
+        """What the programme shows now, and what follows."""
+        rate = self.programme.video_rate
+        frame = max(0, self.now_ms()) * rate.numerator // (1000 * rate.denominator)
+        now = placement_at(self.programme, frame)
+        return now, placement_at(self.programme, now.end) if now is not None else None
+
+    # -- what others wish -------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End gracefully; `run` returns soon after."""
+        self._stopped.set()
+        if self._session is not None:
+            self._session.stop()
+
+    def replace_programme(self, programme: Programme) -> None:
+        """Follow new versions of the same programme; raises `ProgrammeError` for another one."""
+        if self._feed is not None:
+            self._feed.replace_programme(programme)
+        self.programme = programme
+
+    # -- life -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect, publish, reconnect; returns when the programme is over or nobody wants it."""
+        loop = asyncio.get_running_loop()
+        attempt, suspicious, down_since = 0, 0, loop.time()
+        while not self._stopped.is_set():
+            self._listener.connecting()
+            self._acknowledged_at = None
+            started = loop.time()
+            try:
+                await self._run_session()
+                break
+            except TrackError as error:
+                self._listener.missing(error)
+                await self._pause(MISSING_MEDIA_SECONDS)
+                continue
+            except ProgrammeError:
+                break
+            except PlayoutError as error:
+                failure = error
+            finally:
+                self._session = None
+            if self._stopped.is_set():
+                break
+            now = loop.time()
+            if self._acknowledged_at is not None and now - self._acknowledged_at > STABLE_SECONDS:
+                attempt, suspicious, down_since = 0, 0, now
+            elif isinstance(failure, ConnectionLost) and self._was_publishing:
+                suspicious += 1
+                if suspicious >= SUSPICIOUS_SESSIONS:
+                    failure = StreamKeyRejected(
+                        f"{self.address.host} ends each session within {now - started:.0f} seconds."
+                    )
+            attempt += 1
+            delay = delay_seconds(
+                failure,
+                attempt,
+                outage_seconds=now - down_since,
+                random=random.random(),  # noqa: S311 - jitter, not a secret
+            )
+            if delay is None:
+                self._listener.wrong(failure)
+                return
+            self._listener.lost(failure, delay)
+            await self._pause(delay)
+        self._listener.ended()
+
+    async def _run_session(self) -> None:
+        self._was_publishing = False
+        options = self._options
+        feed = Feed(
+            self.programme,
+            self._shelf,
+            end_frame=options.end_frame,
+            on_substitute=self._listener.substituted,
+        )
+        session = Session(
+            self.address,
+            feed,
+            epoch_ns=self._epoch,
+            may_send=self._may_send,
+            hooks=Hooks(self._on_acknowledged, self._listener.slow, self._on_first_media),
+            pace=options.pace,
+            patience=options.patience,
+            limits=options.limits,
+            lateness=self._lateness,
+            phase=self._phase,
+            window_bytes=self._window_bytes(),
+        )
+        self._session, self._feed = session, feed
+        try:
+            connecting = asyncio.ensure_future(
+                connect(
+                    self.address,
+                    context=options.tls,
+                    limits=options.limits,
+                    allowed=options.allowed,
+                )
+            )
+            stopped = asyncio.ensure_future(self._stopped.wait())
+            try:
+                await asyncio.wait((connecting, stopped), return_when=asyncio.FIRST_COMPLETED)
+                if not connecting.done():
+                    return
+            finally:
+                stopped.cancel()
+                if not connecting.done():
+                    connecting.cancel()
+            await session.run(connecting.result())
+        finally:
+            self._feed = None
+
+    def _window_bytes(self) -> int:
+        """About one second of media, so that proof comes soon and costs little."""
+        item = self.programme.versions[-1].items[0]
+        kbps = self._shelf.track(item.video, TrackKind.VIDEO).description.kbps
+        return max(32_000, kbps * 125)
+
+    def _epoch(self) -> int:
+        if self._epoch_ns is None:
+            self._epoch_ns = clock.monotonic_ns()
+        return self._epoch_ns
+
+    def _on_acknowledged(self) -> None:
+        if self._acknowledged_at is None:
+            self._acknowledged_at = asyncio.get_running_loop().time()
+        self._listener.acknowledged()
+
+    def _on_first_media(self) -> None:
+        self._was_publishing = True
+        self.sessions += 1
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
+        except TimeoutError:
+            return

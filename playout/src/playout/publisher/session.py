@@ -1,0 +1,484 @@
+"""One connection to one ingest: from the TCP connect to the last acknowledged byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from playout import __version__, clock
+from playout.errors import (
+    ConnectionLost,
+    IngestError,
+    IngestStalled,
+    IngestTimeout,
+    PlayoutError,
+    ProgrammeError,
+    ProtocolViolation,
+    StreamKeyRejected,
+)
+from playout.media import CHUNK_SIZE, TrackKind
+from playout.publisher.address import Address
+from playout.publisher.transport import Buffer, Limits, Transport
+from playout.pump.feed import Feed
+from playout.pump.lateness import Lateness
+from playout.pump.pacing import Pace, horizon
+from playout.rtmp import chunks
+from playout.rtmp.connection import Publisher
+from playout.rtmp.events import Acknowledged, Event, PublishStarted, ReconnectRequested, Rejected
+from playout.rtmp.states import PublisherState
+from playout.timebase import frame_at_ns
+from playout.tracks import packetiser
+
+_WRAP = 1 << 32
+_KEY_CODES = frozenset(
+    ("NetStream.Publish.BadName", "NetStream.Publish.Denied", "NetStream.Publish.Rejected",
+     "NetConnection.Connect.Rejected")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds after which a silent far end is doubted, and given up."""
+
+    degraded: float = 5.0
+    stalled: float = 8.0
+    proof_by_kernel: float = 4.0
+    """Servers that never acknowledge: TCP's own acknowledgements count after this long."""
+    farewell: float = 2.0
+    sample: float = 1.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a session has done so far; read by whoever reports."""
+
+    connected_ns: int = 0
+    """UTC nanoseconds of the answer to publish."""
+    bytes_sent: int = 0
+    bytes_acked: int = 0
+    acknowledged: bool = False
+    """The far end has proved that media arrived."""
+    proof: str = ""
+    """`ack` for RTMP acknowledgements, `tcp` for the kernel's."""
+    degraded: bool = False
+    jumps: int = 0
+    kbps: int = 0
+    sent_until_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a session tells its owner, from within the loop; none may block."""
+
+    acknowledged: Callable[[], None] = field(default=lambda: None)
+    slow: Callable[[], None] = field(default=lambda: None)
+    first_media: Callable[[], None] = field(default=lambda: None)
+
+
+class Session:
+    """Publishes one feed over one connection.
+
+    `epoch_ns` gives the monotonic instant of the programme's frame 0 and is asked once publishing
+    was accepted. `may_send` is asked before each write: when it says no, the session ends at once
+    and sends nothing more, not even a farewell.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        feed: Feed,
+        *,
+        epoch_ns: Callable[[], int],
+        may_send: Callable[[], bool] = lambda: True,
+        hooks: Hooks | None = None,
+        pace: Pace | None = None,
+        patience: Patience | None = None,
+        limits: Limits | None = None,
+        lateness: Lateness | None = None,
+        phase: float = 0.0,
+        window_bytes: int = 500_000,
+    ) -> None:
+        self._address = address
+        self._feed = feed
+        self._epoch_of = epoch_ns
+        self._epoch_ns = 0
+        self._may_send = may_send
+        self._hooks = hooks or Hooks()
+        self._pace = pace or Pace()
+        self._patience = patience or Patience()
+        self._limits = limits or Limits()
+        self._lateness = lateness or Lateness()
+        self._phase = phase
+        self._window = window_bytes
+        self._loop = asyncio.get_running_loop()
+        self._rtmp = Publisher(
+            app=address.app,
+            tc_url=address.tc_url,
+            stream_name=address.key,
+            handshake_random=os.urandom(1528),
+            window_ack_size=window_bytes,
+            chunk_size=CHUNK_SIZE,
+        )
+        self._stream_id = 0
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing = False
+        self._stopping = False
+        self._due = 0.0
+        self._last_tick_ms = 0
+        self._media_from = 0
+        self._sent_at_ack = 0
+        self._largest_ack_gap = window_bytes
+        self._acks = 0
+        self._moved_at = 0.0
+        self._ack_at = 0.0
+        self._next_sample = 0.0
+        self._sample_acked = 0
+        self.progress = Progress()
+
+    # -- life -------------------------------------------------------------------------------
+
+    async def run(self, transport: Transport) -> None:
+        """Publish until the feed has finished or `stop` is called; say goodbye then.
+
+        Takes over `transport` and closes it.
+
+        Raises an `IngestError` for everything else that ends a session, and `TrackError` or
+        `ProgrammeError` when there is nothing to play.
+        """
+        self._transport = transport
+        polite = False
+        try:
+            await self._negotiate()
+            if not self._stopping:
+                self._begin()
+                await self._over
+            polite = True
+        finally:
+            self._disarm()
+            try:
+                if polite:
+                    await self._farewell()
+            finally:
+                transport.close()
+
+    def stop(self) -> None:
+        """End the session as soon as the message in flight is out; `run` then returns."""
+        self._stopping = True
+        if self._media_from and not self._writing:
+            self._finish(None)
+
+    # -- before media -----------------------------------------------------------------------
+
+    async def _negotiate(self) -> None:
+        try:
+            async with asyncio.timeout(self._limits.answer):
+                while self._stream_id == 0 and not self._stopping:
+                    self._send_control()
+                    await self._readable()
+                    self._read()
+        except TimeoutError as error:
+            raise IngestTimeout(
+                f"{self._address.host} did not answer the RTMP {self._step()} in time."
+            ) from error
+
+    def _step(self) -> str:
+        return self._rtmp.state.value.replace("_", " ")
+
+    async def _readable(self) -> None:
+        ready: asyncio.Future[None] = self._loop.create_future()
+        descriptor = self._transport.fileno()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        self._loop.add_reader(descriptor, wake)
+        try:
+            await ready
+        finally:
+            self._loop.remove_reader(descriptor)
+
+    def _begin(self) -> None:
+        """Open the feed at what is on air now, and send headers and the first media."""
+        self._epoch_ns = self._epoch_of()
+        feed, pace = self._feed, self._pace
+        now_ms = self._now_ms()
+        feed.open(frame_at_ns((now_ms + pace.lead) * 1_000_000, feed.programme.video_rate))
+        self.progress.connected_ns = clock.utc_ns()
+        self._media_from = self.progress.bytes_sent
+        self._moved_at = self._ack_at = self._loop.time()
+        self._next_sample = self._moved_at + self._patience.sample
+        self._last_tick_ms = now_ms
+        self._rtmp.queue_metadata(
+            self._metadata(), timestamp=feed.opening_ms(TrackKind.VIDEO) % _WRAP
+        )
+        opening: list[Buffer] = [self._rtmp.bytes_to_send()]
+        opening.extend(
+            chunks.encode_message(
+                kind.chunk_stream_id,
+                kind.message_type,
+                self._stream_id,
+                feed.opening_ms(kind) % _WRAP,
+                packetiser.sequence_header(kind, feed.codec_header(kind)),
+                CHUNK_SIZE,
+            )
+            for kind in TrackKind
+            if feed.codec_header(kind)
+        )
+        feed.take(now_ms + pace.lead, opening)
+        self._loop.add_reader(self._transport.fileno(), self._on_readable)
+        self._send(opening)
+        self._hooks.first_media()
+        self._due = self._loop.time() + pace.tick / 1000 * (1 + self._phase)
+        self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _metadata(self) -> dict[str, float | str | bool]:
+        values: dict[str, float | str | bool] = {
+            "duration": 0.0,
+            "fileSize": 0.0,
+            "videocodecid": 7.0,
+            "audiocodecid": 10.0,
+            "audiosamplesize": 16.0,
+            "stereo": True,
+            "encoder": f"playout {__version__}",
+        }
+        video = self._feed.track(TrackKind.VIDEO)
+        audio = self._feed.track(TrackKind.AUDIO)
+        if video is not None:
+            values["width"] = float(video.description.width)
+            values["height"] = float(video.description.height)
+            values["framerate"] = float(video.description.rate)
+            values["videodatarate"] = float(video.description.kbps)
+        if audio is not None:
+            values["audiodatarate"] = float(audio.description.kbps)
+            values["audiosamplerate"] = float(round(audio.description.rate * 1024))
+            values["audiochannels"] = 2.0
+        return values
+
+    # -- media ------------------------------------------------------------------------------
+
+    def _now_ms(self) -> int:
+        return (clock.monotonic_ns() - self._epoch_ns) // 1_000_000
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        self._lateness.add((now - self._due) * 1000)
+        try:
+            self._advance(now)
+        except PlayoutError as error:
+            self._finish(error)
+            return
+        if self._over.done():
+            return
+        self._due += self._pace.tick / 1000
+        if self._due <= now:
+            # The machine slept or was stopped: missed ticks are not made up for one by one.
+            self._due = now + self._pace.tick / 1000
+        self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _advance(self, now: float) -> None:
+        if now >= self._next_sample:
+            self._sample(now)
+        if not self._may_send():
+            raise ConnectionLost("This node may no longer publish the stream.")
+        if self._writing:
+            return
+        now_ms, feed = self._now_ms(), self._feed
+        step = horizon(
+            self._pace,
+            now_ms=now_ms,
+            sent_until_ms=feed.sent_until_ms,
+            last_tick_ms=self._last_tick_ms,
+        )
+        self._last_tick_ms = now_ms
+        if feed.finished:
+            if now_ms >= feed.sent_until_ms:
+                self._finish(None)
+            return
+        if step.jump:
+            try:
+                feed.jump(frame_at_ns(now_ms * 1_000_000, feed.programme.video_rate))
+            except ProgrammeError:
+                self._finish(None)
+                return
+            self.progress.jumps += 1
+        buffers: list[Buffer] = []
+        feed.take(step.until_ms, buffers)
+        if buffers:
+            self._send(buffers)
+
+    def _send(self, buffers: list[Buffer]) -> None:
+        size = 0
+        for buffer in buffers:
+            size += len(buffer)
+        self.progress.bytes_sent += size
+        if not self._transport.send(buffers) and not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._transport.fileno(), self._on_writable)
+
+    def _send_control(self) -> None:
+        data = self._rtmp.bytes_to_send()
+        if data:
+            self._send([data])
+
+    def _on_writable(self) -> None:
+        try:
+            if not self._may_send():
+                raise ConnectionLost("This node may no longer publish the stream.")
+            if not self._transport.flush():
+                return
+        except PlayoutError as error:
+            self._finish(error)
+            return
+        self._loop.remove_writer(self._transport.fileno())
+        self._writing = False
+        if self._stopping and self._media_from:
+            self._finish(None)
+
+    # -- answers ----------------------------------------------------------------------------
+
+    def _on_readable(self) -> None:
+        try:
+            self._read()
+            self._send_control()
+        except PlayoutError as error:
+            self._finish(error)
+
+    def _read(self) -> None:
+        while True:
+            data = self._transport.receive()
+            if data is None:
+                return
+            if not data:
+                raise self._closed()
+            for event in self._rtmp.receive(data):
+                self._take(event)
+
+    def _closed(self) -> IngestError:
+        if self._rtmp.state is PublisherState.REQUESTING_PUBLISH:
+            return StreamKeyRejected(
+                f"{self._address.host} closed the connection when it was given the stream key."
+            )
+        return ConnectionLost(f"{self._address.host} closed the connection.")
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case PublishStarted(stream_id):
+                self._stream_id = stream_id
+            case Acknowledged():
+                self._take_acknowledgement()
+            case Rejected(code, _, description):
+                said = f": {description}" if description else ""
+                if code in _KEY_CODES:
+                    raise StreamKeyRejected(
+                        f"{self._address.host} refused the stream key ({code}){said}."
+                    )
+                raise ConnectionLost(f"{self._address.host} ended the session ({code}){said}.")
+            case ReconnectRequested():
+                raise ConnectionLost(f"{self._address.host} asked for a new connection.")
+            case _:
+                pass
+
+    def _take_acknowledgement(self) -> None:
+        sent = self.progress.bytes_sent
+        self._acks += 1
+        if self._acks > 1:
+            self._largest_ack_gap = max(self._largest_ack_gap, sent - self._sent_at_ack)
+        self._sent_at_ack = sent
+        self._ack_at = self._loop.time()
+        if self._media_from and sent > self._media_from:
+            self._prove("ack")
+
+    def _prove(self, proof: str) -> None:
+        self.progress.proof = proof
+        if not self.progress.acknowledged or self.progress.degraded:
+            self.progress.acknowledged = True
+            self.progress.degraded = False
+            self._hooks.acknowledged()
+
+    def _sample(self, now: float) -> None:
+        """Once a second: what has the far end taken, and is it still alive?"""
+        patience, progress = self._patience, self.progress
+        seconds = now - self._next_sample + patience.sample
+        self._next_sample = now + patience.sample
+        acked = self._transport.acked_bytes()
+        moved = acked - progress.bytes_acked
+        rate = moved * 8 / 1000 / seconds
+        progress.kbps = round(0.8 * progress.kbps + 0.2 * rate) if progress.kbps else round(rate)
+        progress.bytes_acked = acked
+        unsent = self._transport.unsent_bytes()
+        if moved > 0 or unsent == 0:
+            self._moved_at = now
+        quiet = now - self._moved_at
+        if self._acks and progress.bytes_sent - self._sent_at_ack > 3 * self._largest_ack_gap:
+            # The kernel over there still takes bytes, but the server has stopped reading them.
+            quiet = max(quiet, now - self._ack_at)
+        if quiet >= patience.stalled:
+            raise IngestStalled(
+                f"{self._address.host} has taken nothing for {quiet:.0f} seconds, "
+                f"with {unsent} bytes waiting."
+            )
+        if quiet >= patience.degraded:
+            if not progress.degraded:
+                progress.degraded = True
+                self._hooks.slow()
+        elif progress.degraded and self._acks == 0:
+            self._prove(progress.proof or "tcp")
+        elif not progress.acknowledged and self._acks == 0:
+            waited = (clock.utc_ns() - progress.connected_ns) / 1e9
+            if waited >= patience.proof_by_kernel and acked > self._media_from:
+                self._prove("tcp")
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _finish(self, error: PlayoutError | None) -> None:
+        self._disarm()
+        if self._over.done():
+            return
+        if error is None:
+            self._over.set_result(None)
+        else:
+            self._over.set_exception(error)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        with contextlib.suppress(ValueError, OSError):
+            descriptor = self._transport.fileno()
+            self._loop.remove_reader(descriptor)
+            self._loop.remove_writer(descriptor)
+
+    async def _farewell(self) -> None:
+        """Unpublish, and wait until the far end has read everything: a reset would cut the tail."""
+        self._rtmp.unpublish()
+        transport = self._transport
+        with contextlib.suppress(TimeoutError, IngestError, ProtocolViolation):
+            async with asyncio.timeout(self._patience.farewell):
+                transport.send([self._rtmp.bytes_to_send()])
+                while not transport.flush():
+                    await self._writable()
+                transport.shutdown()
+                while True:
+                    await self._readable()
+                    while (data := transport.receive()) is not None:
+                        if not data:
+                            return
+
+    async def _writable(self) -> None:
+        ready: asyncio.Future[None] = self._loop.create_future()
+        descriptor = self._transport.fileno()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        self._loop.add_writer(descriptor, wake)
+        try:
+            await ready
+        finally:
+            self._loop.remove_writer(descriptor)

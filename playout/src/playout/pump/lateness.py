@@ -1,0 +1,44 @@
+"""How late the pump's ticks were: a histogram that costs one addition per tick."""
+
+from __future__ import annotations
+
+_BUCKETS_PER_MS = 4
+_LARGEST_MS = 2000
+
+
+class Lateness:
+    """Counts delays in quarter milliseconds; what is above two seconds counts as two seconds."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (_LARGEST_MS * _BUCKETS_PER_MS + 1)
+        self.max_ms = 0.0
+
+    def add(self, late_ms: float) -> None:
+        """Count one tick that came `late_ms` after it was due."""
+        if late_ms > self.max_ms:
+            self.max_ms = late_ms
+        bucket = int(late_ms * _BUCKETS_PER_MS) if late_ms > 0 else 0
+        self._counts[min(bucket, len(self._counts) - 1)] += 1
+
+    def percentile_ms(self, share: float) -> float:
+        """The delay that `share` (0 to 1) of all ticks did not exceed; 0 when there were none."""
+        total = sum(self._counts)
+        wanted, seen = share * total, 0
+        for bucket, count in enumerate(self._counts):
+            seen += count
+            if count and seen >= wanted:
+                return (bucket + 1) / _BUCKETS_PER_MS
+        return 0.0
+
+    def clear(self) -> None:
+        """Begin again."""
+        self._counts = [0] * len(self._counts)
+        self.max_ms = 0.0
+
+    def summary(self) -> dict[str, float]:
+        """Median, 99th percentile and maximum, in milliseconds."""
+        return {
+            "p50": self.percentile_ms(0.5),
+            "p99": self.percentile_ms(0.99),
+            "max": round(self.max_ms, 2),
+        }
