@@ -1,0 +1,1 @@
+"""Streams: what should be on air, where, and what really is."""

@@ -1,0 +1,38 @@
+"""How a request obtains anything of this app. What is foreign or missing looks the same: 404."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404
+
+from apps.accounts.access import require
+from apps.accounts.models import Role, User
+from apps.streaming.models import Playlist, Stream
+
+
+def get_stream_for(user: User | AnonymousUser, stream_id: UUID, role: Role = Role.VIEWER) -> Stream:
+    """The stream, when `user` has at least `role` in its workspace.
+
+    Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
+    """
+    stream = Stream.objects.select_related("workspace", "playlist").filter(pk=stream_id).first()
+    if stream is None:
+        raise Http404("There is no such stream.")
+    require(user, stream.workspace, role)
+    return stream
+
+
+def get_playlist_for(
+    user: User | AnonymousUser, playlist_id: UUID, role: Role = Role.VIEWER
+) -> Playlist:
+    """The playlist, when `user` has at least `role` in its workspace.
+
+    Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
+    """
+    playlist = Playlist.objects.select_related("workspace").filter(pk=playlist_id).first()
+    if playlist is None:
+        raise Http404("There is no such playlist.")
+    require(user, playlist.workspace, role)
+    return playlist

@@ -1,0 +1,13 @@
+"""The app's place in Django."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class StreamingConfig(AppConfig):
+    """Streams, playlists, destinations, and the database side of the engine."""
+
+    name = "apps.streaming"
+    label = "streaming"
+    verbose_name = "Streaming"

@@ -1,0 +1,148 @@
+"""Publishing addresses: what one looks like, and which ones this installation may send to.
+
+The policy keeps the service from being used as a free relay, or as a way into the private network
+it runs in. Its name comes from `DESTINATION_POLICY`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+
+_DEFAULT_PORTS = {"rtmp": 1935, "rtmps": 443}
+
+_YOUTUBE = frozenset(
+    {
+        ("rtmp", "a.rtmp.youtube.com", 1935),
+        ("rtmp", "b.rtmp.youtube.com", 1935),
+        ("rtmps", "a.rtmps.youtube.com", 443),
+        ("rtmps", "b.rtmps.youtube.com", 443),
+        ("rtmps", "a.rtmp.youtube.com", 443),
+        ("rtmps", "b.rtmp.youtube.com", 443),
+    }
+)
+_KNOWN_HOSTS = (
+    "live.twitch.tv",
+    ".contribute.live-video.net",
+    "live-api-s.facebook.com",
+    "rtmp-global.cloud.vimeo.com",
+    "live.restream.io",
+    ".global-contribute.live-video.net",
+)
+_LOCAL_SUFFIXES = (".local", ".internal", ".localhost", ".lan", ".home.arpa")
+
+
+class DestinationRefused(Exception):
+    """The address cannot be understood, or the policy of this installation does not allow it.
+
+    The text says which, and what to do next.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The parts of a publishing address that decide where a connection goes."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def parse(address: str) -> Address:
+    """The parts of `address`; raises `DestinationRefused` when it is not a publishing address."""
+    example = "Write it like rtmps://a.rtmps.youtube.com:443/live2, without the stream key."
+    if any(character.isspace() or not character.isprintable() for character in address):
+        raise DestinationRefused(f"An address has no blanks or line breaks in it. {example}")
+    try:
+        url: SplitResult = urlsplit(address)
+        port = url.port
+    except ValueError:
+        raise DestinationRefused(f"The address cannot be read. {example}") from None
+    scheme, host = url.scheme.lower(), (url.hostname or "").rstrip(".").lower()
+    if scheme not in _DEFAULT_PORTS:
+        raise DestinationRefused(f"The address must begin with rtmp:// or rtmps://. {example}")
+    if not host:
+        raise DestinationRefused(f"The address names no server. {example}")
+    if url.username is not None or url.password is not None:
+        raise DestinationRefused("Leave user name and password out; only the stream key is used.")
+    if url.fragment:
+        raise DestinationRefused(f"The address has a # in it. {example}")
+    if not url.path.strip("/"):
+        raise DestinationRefused(f"The part after the server's name is missing. {example}")
+    return Address(scheme, host, port or _DEFAULT_PORTS[scheme])
+
+
+def check(address: str) -> Address:
+    """The parts of `address` when the policy allows it.
+
+    Raises `DestinationRefused`. Names are judged as they are written: under `public` whoever
+    connects has to look at the resolved address as well.
+    """
+    parts = parse(address)
+    if _allowed_by_operator(parts):
+        return parts
+    policy = settings.DESTINATION_POLICY
+    if policy == "private":
+        return parts
+    if (parts.scheme, parts.host, parts.port) in _YOUTUBE:
+        return parts
+    if policy == "youtube":
+        raise DestinationRefused("Only YouTube's own addresses are allowed on this installation.")
+    if policy == "known":
+        if any(_matches(parts.host, known) for known in _KNOWN_HOSTS):
+            return parts
+        raise DestinationRefused(
+            "Only YouTube and other well-known services are allowed on this installation. "
+            "Ask its operator when you need another one."
+        )
+    if _looks_private(parts.host):
+        raise DestinationRefused(
+            "Addresses inside a private network are not allowed on this installation."
+        )
+    return parts
+
+
+def publishing_url(address: str, key: str) -> str:
+    """The address with the key as its last segment; secret.
+
+    A query in the address belongs to the application name in front of the key, as the ingests
+    expect it (`…/live2?backup=1/KEY`): nothing is parsed or reordered.
+    """
+    return f"{address.rstrip('/')}/{key}"
+
+
+def fingerprint(address: str, key: str) -> str:
+    """Equal for equal publishing points; tells neither address nor key to who reads the table."""
+    parts = parse(address)
+    host, port = parts.host, parts.port
+    if (parts.scheme, host, port) in _YOUTUBE:
+        # One entry, whether by RTMP or RTMPS. Primary and backup (a, b) may be on air together.
+        host, port = f"{host[0]}.youtube", 0
+    app = urlsplit(address).path.strip("/")
+    return salted_hmac(
+        "streaming.destination", f"{host}\0{port}\0{app}\0{key}", algorithm="sha256"
+    ).hexdigest()
+
+
+def key_hint(key: str) -> str:
+    """The last four characters, when that leaves at least twelve unknown."""
+    return key[-4:] if len(key) >= 16 else ""
+
+
+def _allowed_by_operator(parts: Address) -> bool:
+    return f"{parts.host}:{parts.port}" in settings.DESTINATION_ALLOWLIST
+
+
+def _matches(host: str, known: str) -> bool:
+    return host.endswith(known) if known.startswith(".") else host == known
+
+
+def _looks_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith(_LOCAL_SUFFIXES)

@@ -1,0 +1,421 @@
+"""The database side of `playout.supervisor.ports`: the only writer of reported state.
+
+One object serves node control from one long-lived thread. Each method is one short transaction; a
+method that cannot reach the database raises, and control goes on with what it knew.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest, Now
+
+from apps.streaming import destinations, lease, schedule
+from apps.streaming.models import (
+    Desired,
+    Event,
+    Node,
+    Output,
+    ProgrammeVersion,
+    Session,
+    State,
+)
+from playout import clock
+from playout.errors import AddressNotAllowed
+from playout.supervisor.ports import DesiredOutput, Lease, OutputReport
+from playout.supervisor.states import OutputState
+from playout.timeline.programme import Programme
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+CONTACT_GAP_NS = 11_000_000_000
+"""Contact with the database counts as broken after two missed renewals."""
+
+QUIET_REPORT_NS = 900_000_000
+"""A report in which only counters grew is written at most this often."""
+
+NODE_FRESH = timedelta(seconds=20)
+"""A node that renewed within this time can take over the outputs of a draining one."""
+
+REPLAY_NS = 60_000_000_000
+"""Versions that were replaced longer ago than this are no longer told to the pump."""
+
+_LOCK_RETRIES = 4
+_LOCK_PAUSE_S = 0.05
+
+_CONNECTED = {State.ON_AIR, State.DEGRADED, State.STOPPING, State.CONNECTING}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What `desired` worked out for one generation of an output."""
+
+    generation: int
+    address: str
+    key: str = field(repr=False)
+    programme: Programme | None
+    """With ids of tracks."""
+
+
+class LocalTracks(Protocol):
+    """The tracks that lie on this machine."""
+
+    def bring(self, track_ids: set[str]) -> None:
+        """Begin to fetch what is missing; returns at once."""
+        ...
+
+    def is_here(self, track_id: str) -> bool:
+        """Whether the whole track lies here, verified."""
+        ...
+
+    def directory(self, track_id: str) -> str:
+        """Where the track lies, or will lie."""
+        ...
+
+
+class DatabaseEngine:
+    """Leases, desired states and reports of one node, kept in the database.
+
+    `tracks` brings the tracks of a programme to this machine. `boottime_ns` is the clock on which
+    contact with the database is measured.
+    """
+
+    def __init__(
+        self,
+        tracks: LocalTracks,
+        *,
+        boottime_ns: Callable[[], int] = clock.boottime_ns,
+        utc_ns: Callable[[], int] = clock.utc_ns,
+    ) -> None:
+        self._tracks = tracks
+        self._boottime_ns = boottime_ns
+        self._utc_ns = utc_ns
+        self._contact_since: int | None = None
+        self._last_contact = 0
+        self._wishes: dict[UUID, _Wish] = {}
+        self._refused: dict[UUID, str] = {}
+        self._reported: dict[UUID, OutputReport] = {}
+
+    # -- playout.supervisor.ports.Leases --------------------------------------------------------
+
+    def claim(self, node: str, limit: int) -> Sequence[Lease]:
+        """Take up to `limit` wanted outputs that are free, and add 1 to the token of each."""
+        held = self._transact(
+            lambda: lease.claim(node=node, limit=limit, contact=self._unbroken_contact())
+        )
+        return [Lease(str(each.output_id), each.token) for each in held]
+
+    def renew(self, node: str) -> Sequence[Lease]:
+        """Extend all leases of `node` in one statement; return those it still holds."""
+
+        def renew() -> list[lease.Held]:
+            Node.objects.filter(pk=node).update(last_seen=Now())
+            return lease.renew(node=node)
+
+        return [Lease(str(each.output_id), each.token) for each in self._transact(renew)]
+
+    def release(self, node: str, leases: Sequence[Lease]) -> None:
+        """Give up leases whose sessions have ended; an old token changes nothing."""
+        held = [lease.Held(UUID(each.output_id), each.token) for each in leases]
+        self._transact(lambda: lease.release(node=node, held=held))
+        for each in held:
+            self._forget(each.output_id)
+
+    # -- playout.supervisor.ports.DesiredStates -------------------------------------------------
+
+    def desired(self, node: str, leases: Sequence[Lease]) -> Sequence[DesiredOutput]:
+        """What is wished for each of these leases; an output that no longer exists is left out."""
+        if not leases:
+            return []
+        tokens = {UUID(each.output_id): each.token for each in leases}
+        outputs, versions, giving_away = self._transact(lambda: self._read_wishes(node, tokens))
+        found = []
+        for output in outputs:
+            if tokens[output.pk] != output.token:
+                continue
+            on = output.desired == Desired.ON and output.pk != giving_away
+            wish = self._wish(output, versions.get(output.stream_id, [])) if on else None
+            found.append(
+                DesiredOutput(
+                    output_id=str(output.pk),
+                    token=output.token,
+                    on=on,
+                    generation=output.generation,
+                    address=wish.address if wish else "",
+                    key=wish.key if wish else "",
+                    programme=self._programme(output, wish) if wish else None,
+                    label=output.stream.title,
+                )
+            )
+        return found
+
+    def _read_wishes(
+        self, node: str, tokens: dict[UUID, int]
+    ) -> tuple[list[Output], dict[UUID, list[ProgrammeVersion]], UUID | None]:
+        outputs = list(
+            Output.objects.filter(pk__in=tokens, node=node).select_related("stream", "destination")
+        )
+        # Only generations not seen before need their versions: a quiet sweep is two queries.
+        stale = {
+            output.stream_id
+            for output in outputs
+            if output.desired == Desired.ON
+            and (
+                output.pk not in self._wishes
+                or self._wishes[output.pk].generation != output.generation
+            )
+        }
+        versions: dict[UUID, list[ProgrammeVersion]] = {}
+        if stale:
+            rows = ProgrammeVersion.objects.filter(
+                stream__in=stale, epoch=F("stream__timeline_epoch")
+            ).order_by("effective_from")
+            for row in rows:
+                versions.setdefault(row.stream_id, []).append(row)
+        return outputs, versions, self._to_give_away(node, outputs)
+
+    def _to_give_away(self, node: str, outputs: list[Output]) -> UUID | None:
+        """One output that a draining node should end now, when somebody else can take it.
+
+        One at a time: each moves with a gap of about a second, and never all at once.
+        """
+        if not Node.objects.filter(pk=node, draining=True).exists():
+            return None
+        others = Node.objects.filter(draining=False, last_seen__gt=Now() - NODE_FRESH)
+        if not others.exclude(pk=node).exists():
+            return None
+        return min((output.pk for output in outputs if output.desired == Desired.ON), default=None)
+
+    def _wish(self, output: Output, versions: list[ProgrammeVersion]) -> _Wish:
+        known = self._wishes.get(output.pk)
+        if known is not None and known.generation == output.generation:
+            return known
+        address, key = output.destination.address, output.destination.key
+        try:
+            destinations.check(address)
+        except destinations.DestinationRefused as refused:
+            # Without an address the supervisor fails the output for good; `report` says why.
+            self._refused[output.pk] = str(refused)
+            address = key = ""
+        else:
+            self._refused.pop(output.pk, None)
+        programme = None
+        if output.stream.timeline_epoch is not None and versions:
+            programme = schedule.programme(
+                epoch=output.stream.timeline_epoch,
+                profile=output.profile,
+                versions=versions,
+                since_ns=self._utc_ns() - REPLAY_NS,
+            )
+        wish = _Wish(output.generation, address, key, programme)
+        self._wishes[output.pk] = wish
+        return wish
+
+    def _programme(self, output: Output, wish: _Wish) -> Programme | None:
+        """The programme, once what is due now lies on this machine.
+
+        Later items are fetched meanwhile. What is on air is never taken away: an item that is
+        still missing when its turn comes is replaced by whoever plays it.
+        """
+        if wish.programme is None:
+            return None
+        self._tracks.bring(schedule.tracks(wish.programme))
+        due = schedule.tracks_due(wish.programme, now_ns=self._utc_ns())
+        waiting = output.state in (State.IDLE, State.PREPARING)
+        if waiting and not all(self._tracks.is_here(track) for track in due):
+            return None
+        return schedule.located(wish.programme, self._tracks.directory)
+
+    # -- playout.supervisor.ports.Reports -------------------------------------------------------
+
+    def report(self, node: str, reports: Sequence[OutputReport]) -> None:
+        """Store reports whose token is still the current one; drop the others."""
+        # Sorted, so that two writers of the same rows wait for each other instead of dead-locking.
+        due = sorted(
+            (report for report in reports if self._is_due(report)), key=lambda r: r.output_id
+        )
+        if not due:
+            return
+        stored = self._transact(lambda: self._store_all(node, due))
+        for report in stored:
+            self._reported[UUID(report.output_id)] = report
+
+    def _is_due(self, report: OutputReport) -> bool:
+        before = self._reported.get(UUID(report.output_id))
+        if before is None or report.events or report.at_ns - before.at_ns >= QUIET_REPORT_NS:
+            return True
+        return _telling(report) != _telling(before) or report.at_ns < before.at_ns
+
+    def _store_all(self, node: str, reports: Sequence[OutputReport]) -> list[OutputReport]:
+        with transaction.atomic():
+            stored = [report for report in reports if self._store(node, report)]
+            streams = {
+                pk: (stream_id, workspace_id)
+                for pk, stream_id, workspace_id in Output.objects.filter(
+                    pk__in=[report.output_id for report in stored if report.events]
+                ).values_list("pk", "stream_id", "stream__workspace_id")
+            }
+            Event.objects.bulk_create(
+                Event(
+                    workspace_id=streams[UUID(report.output_id)][1],
+                    stream_id=streams[UUID(report.output_id)][0],
+                    output_id=UUID(report.output_id),
+                    code=event.code,
+                    text=event.text[:500],
+                    data={**event.data, "node": node, "token": report.token},
+                    at=schedule.from_ns(event.at_ns),
+                )
+                for report in stored
+                for event in report.events
+            )
+            return stored
+
+    def _store(self, node: str, report: OutputReport) -> bool:
+        code, text, state = report.error_code, report.error_text, report.state
+        refused = self._refused.get(UUID(report.output_id))
+        if refused is not None and state is OutputState.FAILED:
+            code, text = AddressNotAllowed.code, refused
+        current = Output.objects.filter(pk=report.output_id, node=node, token=report.token)
+        changed = current.update(
+            state=state.value,
+            reported_generation=report.generation,
+            session_id=report.session_id[:64],
+            connected_at=_moment(report.connected_at_ns),
+            on_air_since=_moment(report.on_air_since_ns),
+            bytes_sent=report.bytes_sent,
+            bytes_acked=report.bytes_acked,
+            kbps=report.kbps,
+            late_ms=report.late_ms,
+            reconnects=report.reconnects,
+            item_id=report.item_id[:64],
+            item_position_ms=report.item_position_ms,
+            next_item_id=report.next_item_id[:64],
+            error_code=code[:64],
+            error_text=text[:500],
+            retry_at=_moment(report.retry_at_ns),
+            reported_at=Now(),
+        )
+        if not changed:
+            log.info(
+                "Dropped a report of output %s with the old token %d.",
+                report.output_id,
+                report.token,
+            )
+            return False
+        self._keep_sessions(node, report)
+        return True
+
+    def _keep_sessions(self, node: str, report: OutputReport) -> None:
+        """One row for each connection; the rows of connections that are gone get their end."""
+        before = self._reported.get(UUID(report.output_id))
+        session_id = report.session_id[:64] if _is_connected(report) else ""
+        known = before is not None and before.token == report.token
+        if known and before is not None:
+            before_id = before.session_id[:64] if _is_connected(before) else ""
+            if before_id == session_id:
+                return
+        at = schedule.from_ns(report.at_ns)
+        open_sessions = Session.objects.filter(output_id=report.output_id, ended_at=None)
+        open_sessions.exclude(session_id=session_id).update(
+            # A node's clock may lag behind that of the node before it.
+            ended_at=Greatest(F("started_at"), at),
+            reason=report.error_code[:64],
+            bytes_sent=before.bytes_sent if known and before is not None else F("bytes_sent"),
+        )
+        if session_id:
+            Session.objects.get_or_create(
+                output_id=report.output_id,
+                session_id=session_id,
+                defaults={
+                    "node": node,
+                    "token": report.token,
+                    "started_at": _moment(report.connected_at_ns) or at,
+                    "bytes_sent": report.bytes_sent,
+                },
+            )
+
+    # -- the connection -------------------------------------------------------------------------
+
+    def _transact(self, work: Callable[[], T]) -> T:
+        """Run `work`, with fresh connections and a bounded patience for SQLite's single writer."""
+        for attempt in range(_LOCK_RETRIES + 1):
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
+            try:
+                result = work()
+            except OperationalError as error:
+                if attempt < _LOCK_RETRIES and "locked" in str(error):
+                    time.sleep(_LOCK_PAUSE_S * 2**attempt)
+                    continue
+                self._lose_contact()
+                raise
+            except DatabaseError:
+                self._lose_contact()
+                raise
+            now = self._boottime_ns()
+            if self._contact_since is None or now - self._last_contact > CONTACT_GAP_NS:
+                self._contact_since = now
+            self._last_contact = now
+            return result
+        raise AssertionError("the last attempt returns or raises")
+
+    def _lose_contact(self) -> None:
+        self._contact_since = None
+        if not connection.in_atomic_block:
+            connection.close()
+
+    def _unbroken_contact(self) -> timedelta:
+        now = self._boottime_ns()
+        if self._contact_since is None or now - self._last_contact > CONTACT_GAP_NS:
+            return timedelta(0)
+        return timedelta(microseconds=(now - self._contact_since) // 1000)
+
+    def _forget(self, output_id: UUID) -> None:
+        self._wishes.pop(output_id, None)
+        self._refused.pop(output_id, None)
+        self._reported.pop(output_id, None)
+
+
+def register_node(*, node: str, name: str, version: str, capacity_mbps: int) -> None:
+    """Write down that this node exists and is starting; a start ends an earlier drain."""
+    Node.objects.update_or_create(
+        pk=node,
+        defaults={
+            "name": name[:120],
+            "version": version[:40],
+            "capacity_mbps": capacity_mbps,
+            "draining": False,
+            "last_seen": Now(),
+        },
+    )
+
+
+def _telling(report: OutputReport) -> tuple[object, ...]:
+    """What a person would notice at once."""
+    return (
+        report.token,
+        report.generation,
+        report.state,
+        report.session_id,
+        report.reconnects,
+        report.item_id,
+        report.error_code,
+    )
+
+
+def _is_connected(report: OutputReport) -> bool:
+    return State(report.state.value) in _CONNECTED and bool(report.session_id)
+
+
+def _moment(ns: int) -> datetime | None:
+    return schedule.from_ns(ns) if ns else None

@@ -1,0 +1,328 @@
+"""Tables of the streaming app.
+
+Desired columns are written by `stream_manager` alone, lease columns by `lease`, reported columns by
+`engine`. Nothing happens in `save()`.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.core.fields import EncryptedTextField
+from apps.core.models import Record
+
+
+class Desired(models.TextChoices):
+    """What the user wishes."""
+
+    OFF = "off", "Off"
+    ON = "on", "On"
+
+
+class State(models.TextChoices):
+    """What a node reports of one output; the values are those of `playout.supervisor.states`."""
+
+    IDLE = "idle", "Idle"
+    PREPARING = "preparing", "Preparing"
+    CONNECTING = "connecting", "Connecting"
+    ON_AIR = "on_air", "On air"
+    DEGRADED = "degraded", "Degraded"
+    RECONNECTING = "reconnecting", "Reconnecting"
+    STOPPING = "stopping", "Stopping"
+    FAILED = "failed", "Failed"
+
+
+class StartPolicy(models.TextChoices):
+    """Where a programme begins when its stream is started."""
+
+    TOP = "top", "From the top"
+    CLOCK = "clock", "By the clock"
+    RESUME = "resume", "Where it stopped"
+
+
+class Leg(models.TextChoices):
+    """Which of the ingest's entries an output sends to."""
+
+    PRIMARY = "primary", "Primary"
+    BACKUP = "backup", "Backup"
+
+
+class Playlist(Record):
+    """An ordered list of media of one workspace."""
+
+    workspace = models.ForeignKey(
+        "accounts.Workspace", on_delete=models.CASCADE, related_name="playlists"
+    )
+    name = models.CharField(max_length=120)
+
+    class Meta:
+        ordering = ["name", "created_at"]
+        indexes = [models.Index(fields=["workspace", "name"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The page of the playlist."""
+        return reverse("streaming:playlist", args=[self.pk])
+
+
+class PlaylistItem(Record):
+    """One entry of a playlist. The same asset may stand in it more than once."""
+
+    playlist = models.ForeignKey(Playlist, on_delete=models.CASCADE, related_name="items")
+    asset = models.ForeignKey(
+        "library.Asset", on_delete=models.CASCADE, related_name="playlist_items"
+    )
+    position = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["position", "created_at"]
+        indexes = [models.Index(fields=["playlist", "position"])]
+
+    def __str__(self) -> str:
+        return f"{self.position} in {self.playlist_id}"
+
+
+class Destination(Record):
+    """An ingest: its address, and the stream key, which is never shown again."""
+
+    workspace = models.ForeignKey(
+        "accounts.Workspace", on_delete=models.CASCADE, related_name="destinations"
+    )
+    name = models.CharField(max_length=120)
+    address = models.CharField(max_length=500)
+    """Publishing address without the key, such as `rtmps://host:443/app`; a query belongs to it."""
+    key = EncryptedTextField()
+    key_hint = models.CharField(max_length=8, blank=True)
+    """The last four characters of the key, when the key is long enough to spare them."""
+    fingerprint = models.CharField(max_length=64, db_index=True)
+    """Keyed hash of address and key: equal for equal publishing points, and tells neither."""
+
+    class Meta:
+        ordering = ["name", "created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Stream(Record):
+    """What a user puts on air: a playlist in one house format, sent to destinations."""
+
+    workspace = models.ForeignKey(
+        "accounts.Workspace", on_delete=models.CASCADE, related_name="streams"
+    )
+    title = models.CharField(max_length=120)
+    playlist = models.ForeignKey(
+        Playlist, null=True, blank=True, on_delete=models.SET_NULL, related_name="streams"
+    )
+    profile = models.CharField(max_length=64)
+    """House format with its version, such as `1080p30@1`."""
+    loop = models.BooleanField(default=True)
+    start_policy = models.CharField(
+        max_length=8, choices=StartPolicy.choices, default=StartPolicy.TOP
+    )
+
+    # Desired; written by stream_manager.
+    desired = models.CharField(max_length=3, choices=Desired.choices, default=Desired.OFF)
+    generation = models.PositiveIntegerField(default=0)
+    timeline_epoch = models.DateTimeField(null=True, blank=True)
+    """When frame 0 of the time line is due; changed only by a start or a planned rotation."""
+    started_at = models.DateTimeField(null=True, blank=True)
+    stopped_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["title", "created_at"]
+        indexes = [models.Index(fields=["workspace", "title"])]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        """The page of the stream."""
+        return reverse("streaming:stream", args=[self.pk])
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the user wishes it on air."""
+        return self.desired == Desired.ON
+
+
+class Output(Record):
+    """One stream sent to one destination over one leg."""
+
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="outputs")
+    destination = models.ForeignKey(Destination, on_delete=models.PROTECT, related_name="outputs")
+    leg = models.CharField(max_length=8, choices=Leg.choices, default=Leg.PRIMARY)
+    profile = models.CharField(max_length=64)
+
+    # Desired; written by stream_manager.
+    desired = models.CharField(max_length=3, choices=Desired.choices, default=Desired.OFF)
+    generation = models.PositiveIntegerField(default=0)
+    publishing_point = models.CharField(max_length=64, blank=True)
+    """The destination's fingerprint while desired is on: the database allows it once."""
+
+    # Lease; written by lease.
+    node = models.CharField(max_length=64, blank=True)
+    """Id of the holder; empty when never owned or released."""
+    token = models.PositiveBigIntegerField(default=0)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    # Reported; written by engine.
+    state = models.CharField(max_length=12, choices=State.choices, default=State.IDLE)
+    reported_generation = models.PositiveIntegerField(default=0)
+    session_id = models.CharField(max_length=64, blank=True)
+    connected_at = models.DateTimeField(null=True, blank=True)
+    on_air_since = models.DateTimeField(null=True, blank=True)
+    bytes_sent = models.PositiveBigIntegerField(default=0)
+    bytes_acked = models.PositiveBigIntegerField(default=0)
+    kbps = models.PositiveIntegerField(default=0)
+    late_ms = models.FloatField(default=0.0)
+    reconnects = models.PositiveIntegerField(default=0)
+    item_id = models.CharField(max_length=64, blank=True)
+    item_position_ms = models.PositiveBigIntegerField(default=0)
+    next_item_id = models.CharField(max_length=64, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    error_text = models.CharField(max_length=500, blank=True)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    reported_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["stream", "leg", "created_at"]
+        indexes = [
+            models.Index(fields=["desired", "node", "expires_at"]),
+            models.Index(fields=["node"]),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["stream", "destination", "leg"], name="output_once_per_leg"
+            ),
+            models.UniqueConstraint(
+                fields=["publishing_point"],
+                condition=~Q(publishing_point=""),
+                name="one_publisher_per_key",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream_id} to {self.destination_id}"
+
+
+class Node(models.Model):
+    """A machine that publishes. Its id is kept on its own disk and outlives its processes."""
+
+    id = models.CharField(primary_key=True, max_length=64)
+    name = models.CharField(max_length=120)
+    version = models.CharField(max_length=40, blank=True)
+    capacity_mbps = models.PositiveIntegerField(default=0)
+    """Mbit/s it may send; 0 means not limited."""
+    draining = models.BooleanField(default=False)
+    """Asked to give its outputs away, and to take no new ones."""
+    first_seen = models.DateTimeField(auto_now_add=True)
+    last_seen = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProgrammeVersion(models.Model):
+    """What a stream shows from one frame of its time line on. Never changed once written."""
+
+    id = models.BigAutoField(primary_key=True)
+    stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="versions")
+    n = models.PositiveIntegerField()
+    epoch = models.DateTimeField()
+    """The `timeline_epoch` that `effective_from` counts from."""
+    profile = models.CharField(max_length=64)
+    """House format, whose frames are counted here."""
+    effective_from = models.PositiveBigIntegerField()
+    """Video frame since the epoch."""
+    entry = models.PositiveIntegerField(default=0)
+    offset = models.PositiveBigIntegerField(default=0)
+    """Video frames of the first item to leave out; a multiple of the GOP."""
+    loop = models.BooleanField(default=True)
+    seed = models.BigIntegerField(default=0)
+    items = models.JSONField()
+    """List of {id, asset, title, video, audio, frames}; `video` and `audio` are ids of tracks."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["stream", "n"]
+        constraints = [
+            models.UniqueConstraint(fields=["stream", "n"], name="version_once_per_stream"),
+        ]
+        indexes = [models.Index(fields=["stream", "epoch", "effective_from"])]
+
+    def __str__(self) -> str:
+        return f"version {self.n} of {self.stream_id}"
+
+
+class Session(models.Model):
+    """One connection to an ingest, from its first byte to its end."""
+
+    id = models.BigAutoField(primary_key=True)
+    output = models.ForeignKey(Output, on_delete=models.CASCADE, related_name="sessions")
+    session_id = models.CharField(max_length=64)
+    node = models.CharField(max_length=64)
+    token = models.PositiveBigIntegerField()
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=64, blank=True)
+    """Code of why it ended; empty for a wanted end."""
+    bytes_sent = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-started_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["output", "session_id"], name="session_once_per_output"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")),
+                name="session_ends_after_it_starts",
+            ),
+        ]
+        indexes = [models.Index(fields=["output", "-started_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} of {self.output_id}"
+
+
+class Event(models.Model):
+    """Something that happened to a stream, once. Rows are only ever added."""
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey(
+        "accounts.Workspace", on_delete=models.CASCADE, related_name="stream_events"
+    )
+    stream = models.ForeignKey(
+        Stream, null=True, blank=True, on_delete=models.CASCADE, related_name="events"
+    )
+    output = models.ForeignKey(
+        Output, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    code = models.CharField(max_length=64)
+    text = models.CharField(max_length=500)
+    data = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["stream", "-at"]),
+            models.Index(fields=["workspace", "-at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,289 @@
+"""Reads that several pages or processes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.utils import timezone
+
+from apps.accounts.models import Workspace
+from apps.library.models import Asset, AssetState, Rendition, TrackState
+from apps.streaming import schedule, status
+from apps.streaming.models import (
+    Desired,
+    Event,
+    Node,
+    Output,
+    Playlist,
+    PlaylistItem,
+    ProgrammeVersion,
+    State,
+    Stream,
+)
+
+NODE_ALIVE = timedelta(seconds=20)
+"""A node that has not renewed for this long is called silent."""
+
+EVENTS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyItem:
+    """An item of a playlist that can go on air in one house format."""
+
+    id: str
+    asset: str
+    title: str
+    video: str
+    audio: str
+    frames: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry of a `ProgrammeVersion`."""
+        return {
+            "id": self.id,
+            "asset": self.asset,
+            "title": self.title,
+            "video": self.video,
+            "audio": self.audio,
+            "frames": self.frames,
+        }
+
+
+# -- what can go on air -------------------------------------------------------------------------
+
+
+def ready_items(stream: Stream) -> list[ReadyItem]:
+    """Items of the stream's playlist whose two tracks are ready in its profile, in order."""
+    if stream.playlist_id is None:
+        return []
+    items = list(
+        PlaylistItem.objects.filter(
+            playlist=stream.playlist_id,
+            # The playlist of another tenant would be a fault of ours: it must not reach the air.
+            playlist__workspace=stream.workspace_id,
+            asset__workspace=stream.workspace_id,
+            asset__deleted_at=None,
+        )
+        .select_related("asset")
+        .order_by("position", "created_at")
+    )
+    renditions = {
+        rendition.asset_id: rendition
+        for rendition in Rendition.objects.filter(
+            asset__in={item.asset_id for item in items},
+            profile=stream.profile,
+            video__state=TrackState.READY,
+            audio__state=TrackState.READY,
+        ).select_related("video")
+    }
+    return [
+        ReadyItem(
+            id=str(item.pk),
+            asset=str(item.asset_id),
+            title=item.asset.title,
+            video=str(rendition.video_id),
+            audio=str(rendition.audio_id),
+            frames=rendition.video.frames,
+        )
+        for item in items
+        if (rendition := renditions.get(item.asset_id)) is not None
+    ]
+
+
+def is_playlist_empty(playlist_id: UUID) -> bool:
+    """Whether nothing stands in the playlist, prepared or not."""
+    return not PlaylistItem.objects.filter(playlist=playlist_id, asset__deleted_at=None).exists()
+
+
+def assets_without_rendition(playlist: Playlist, profile: str) -> QuerySet[Asset]:
+    """Checked assets of the playlist that nobody has asked to be prepared in `profile`."""
+    return (
+        Asset.objects.filter(
+            playlist_items__playlist=playlist, state=AssetState.READY, deleted_at=None
+        )
+        .exclude(renditions__profile=profile)
+        .distinct()
+    )
+
+
+def versions_of_epoch(stream: Stream) -> list[ProgrammeVersion]:
+    """The versions that count from the stream's present time line, in the order of `n`."""
+    if stream.timeline_epoch is None:
+        return []
+    return list(stream.versions.filter(epoch=stream.timeline_epoch).order_by("n"))
+
+
+def streams_playing(asset_id: UUID) -> QuerySet[Stream]:
+    """Wanted streams whose playlist holds the asset."""
+    return Stream.objects.filter(desired=Desired.ON, playlist__items__asset=asset_id).distinct()
+
+
+# -- pages --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream in a list, with what is shown of it."""
+
+    stream: Stream
+    status: status.Status
+
+
+def stream_rows(workspace: Workspace, *, now: datetime | None = None) -> list[StreamRow]:
+    """All streams of a workspace with their states: two queries, whatever their number."""
+    now = now or timezone.now()
+    streams = (
+        Stream.objects.filter(workspace=workspace)
+        .select_related("playlist")
+        .prefetch_related(
+            Prefetch("outputs", queryset=Output.objects.select_related("destination"))
+        )
+    )
+    return [StreamRow(stream=stream, status=status_of(stream, now=now)) for stream in streams]
+
+
+def status_of(stream: Stream, *, now: datetime | None = None) -> status.Status:
+    """What a user sees of the stream."""
+    return status.of_stream(
+        stream.outputs.all(),
+        wanted=stream.is_wanted,
+        wanted_since=stream.started_at,
+        now=now or timezone.now(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the moving part of a stream's page shows."""
+
+    stream: Stream
+    status: status.Status
+    output: Output | None
+    on_air: schedule.Moment | None
+    is_simulated: bool
+
+
+def live(stream: Stream, *, now: datetime | None = None) -> Live:
+    """State, numbers, now and next of one stream: two queries.
+
+    While a node reports an item, that is what is on air; where it is in the item is the clock's.
+    """
+    now = now or timezone.now()
+    outputs = list(stream.outputs.select_related("destination").order_by("created_at"))
+    shown = status.of_stream(
+        outputs, wanted=stream.is_wanted, wanted_since=stream.started_at, now=now
+    )
+    output = outputs[0] if outputs else None
+    on_air = None
+    if output is not None and shown.is_on_air and output.item_id and stream.timeline_epoch:
+        version = stream.versions.filter(epoch=stream.timeline_epoch).order_by("-n")[:3]
+        on_air = _reported_moment(output, list(version), profile=stream.profile)
+    return Live(
+        stream=stream,
+        status=shown,
+        output=output,
+        on_air=on_air,
+        is_simulated=output is not None and is_simulated(output),
+    )
+
+
+def _reported_moment(
+    output: Output, versions: list[ProgrammeVersion], *, profile: str
+) -> schedule.Moment | None:
+    entries = {item["id"]: item for version in reversed(versions) for item in version.items}
+    playing = entries.get(output.item_id)
+    if playing is None:
+        return None
+    following = entries.get(output.next_item_id)
+    return schedule.Moment(
+        item_id=output.item_id,
+        title=playing["title"],
+        position_ms=output.item_position_ms,
+        length_ms=schedule.length_ms(playing["frames"], profile),
+        next_item_id=output.next_item_id,
+        next_title=following["title"] if following else "",
+    )
+
+
+def is_simulated(output: Output) -> bool:
+    """Whether the output goes to the receiver that comes with this installation."""
+    return bool(
+        settings.INGEST_SIMULATOR_URL
+        and settings.INGEST_SIMULATOR_HTTP
+        and output.destination.address.rstrip("/") == settings.INGEST_SIMULATOR_URL.rstrip("/")
+    )
+
+
+def recent_events(stream: Stream) -> list[Event]:
+    """The latest events of a stream, newest first."""
+    return list(stream.events.select_related("by")[:EVENTS_SHOWN])
+
+
+def playlists(workspace: Workspace) -> QuerySet[Playlist]:
+    """Playlists with their number of items and their length."""
+    shown = Q(items__asset__deleted_at=None)
+    return Playlist.objects.filter(workspace=workspace).annotate(
+        item_count=Count("items", filter=shown),
+        duration_ms=Sum("items__asset__duration_ms", filter=shown),
+    )
+
+
+def playlist_items(playlist: Playlist) -> list[PlaylistItem]:
+    """Items with their assets, in order."""
+    return list(
+        playlist.items.filter(asset__deleted_at=None)
+        .select_related("asset")
+        .order_by("position", "created_at")
+    )
+
+
+def addable_assets(workspace: Workspace, *, search: str = "", limit: int = 50) -> list[Asset]:
+    """Assets that can be put into a playlist, newest first."""
+    found = Asset.objects.filter(workspace=workspace, deleted_at=None).exclude(
+        state=AssetState.FAILED
+    )
+    if search:
+        found = found.filter(title__icontains=search)
+    return list(found[:limit])
+
+
+# -- operations ---------------------------------------------------------------------------------
+
+
+def outputs_overview(*, now: datetime | None = None) -> dict[str, Any]:
+    """How many outputs are wished, how many are really on air, and which nodes there are."""
+    now = now or timezone.now()
+    fresh = Q(reported_at__gt=now - status.STALE_AFTER)
+    counts = Output.objects.filter(desired=Desired.ON).aggregate(
+        desired=Count("pk"),
+        on_air=Count("pk", filter=fresh & Q(state__in=[State.ON_AIR, State.DEGRADED])),
+    )
+    nodes = Node.objects.filter(last_seen__gt=now - timedelta(hours=1)).annotate(
+        outputs=Subquery(
+            Output.objects.filter(node=OuterRef("pk"))
+            .order_by()
+            .values("node")
+            .annotate(held=Count("pk"))
+            .values("held")
+        )
+    )
+    return {
+        "desired": counts["desired"],
+        "on_air": counts["on_air"],
+        "nodes": [
+            {
+                "name": node.name,
+                "alive": node.last_seen is not None and now - node.last_seen <= NODE_ALIVE,
+                "draining": node.draining,
+                "outputs": node.outputs or 0,
+                "last_seen": node.last_seen.isoformat() if node.last_seen else None,
+            }
+            for node in nodes
+        ],
+    }

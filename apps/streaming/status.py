@@ -1,0 +1,199 @@
+"""What a user sees of a stream: desired × reported, computed here and nowhere else.
+
+Pure: the time is an argument. "On air" is said only when a node has reported, lately, that the
+receiver acknowledges our bytes; never because somebody wishes it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+STALE_AFTER = timedelta(seconds=15)
+"""A report older than this says nothing about now."""
+
+NEVER_CLAIMED_AFTER = timedelta(seconds=60)
+"""Nobody took the stream for so long after its start that people should be told."""
+
+
+class Shown(enum.Enum):
+    """The states that a user sees, worst first where one must stand for several outputs."""
+
+    FAILED = "failed"
+    RESTARTING = "restarting"
+    RECONNECTING = "reconnecting"
+    DEGRADED = "degraded"
+    STOPPING = "stopping"
+    PREPARING = "preparing"
+    STARTING = "starting"
+    CONNECTING = "connecting"
+    ON_AIR = "on_air"
+    OFF = "off"
+
+
+LABELS = {
+    Shown.FAILED: "Needs attention",
+    Shown.RESTARTING: "Restarting",
+    Shown.RECONNECTING: "Reconnecting",
+    Shown.DEGRADED: "On air, slow line",
+    Shown.STOPPING: "Stopping",
+    Shown.PREPARING: "Preparing",
+    Shown.STARTING: "Starting",
+    Shown.CONNECTING: "Connecting",
+    Shown.ON_AIR: "On air",
+    Shown.OFF: "Off",
+}
+
+TONES = {
+    Shown.FAILED: "error",
+    Shown.RESTARTING: "warning",
+    Shown.RECONNECTING: "warning",
+    Shown.DEGRADED: "warning",
+    Shown.STOPPING: "busy",
+    Shown.PREPARING: "busy",
+    Shown.STARTING: "busy",
+    Shown.CONNECTING: "busy",
+    Shown.ON_AIR: "live",
+    Shown.OFF: "neutral",
+}
+
+
+class OutputFacts(Protocol):
+    """What is read of an `Output`."""
+
+    desired: str
+    generation: int
+    node: str
+    state: str
+    reported_generation: int
+    reported_at: datetime | None
+    on_air_since: datetime | None
+    kbps: int
+    error_text: str
+    error_code: str
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One state with one sentence of plain words."""
+
+    shown: Shown
+    sentence: str
+    on_air_since: datetime | None = None
+    kbps: int = 0
+    retry_at: datetime | None = None
+
+    @property
+    def label(self) -> str:
+        """Two or three words for a badge."""
+        return LABELS[self.shown]
+
+    @property
+    def tone(self) -> str:
+        """Which look the badge has: live, busy, warning, error or neutral."""
+        return TONES[self.shown]
+
+    @property
+    def is_on_air(self) -> bool:
+        """Whether the receiver takes our picture right now."""
+        return self.shown in (Shown.ON_AIR, Shown.DEGRADED)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is expected to change by itself."""
+        return self.shown is Shown.OFF
+
+
+def of_output(output: OutputFacts, *, wanted_since: datetime | None, now: datetime) -> Status:
+    """What to show for one output. `wanted_since` is when its stream was last started."""
+    fresh = output.reported_at is not None and now - output.reported_at <= STALE_AFTER
+    if output.desired != "on":
+        return _unwanted(output, fresh=fresh)
+    if not fresh:
+        return _silent(output, wanted_since=wanted_since, now=now)
+    state = output.state
+    # A report about an earlier wish: the last Stop, while this Start is on its way.
+    if output.reported_generation < output.generation and state in ("idle", "stopping", "failed"):
+        return Status(Shown.STARTING, "Starting: a node is about to take the stream.")
+    if state == "on_air":
+        return Status(
+            Shown.ON_AIR,
+            "The receiver confirms that it gets picture and sound.",
+            on_air_since=output.on_air_since,
+            kbps=output.kbps,
+        )
+    if state == "degraded":
+        return Status(
+            Shown.DEGRADED,
+            "On air, but the line to the receiver is slower than the stream needs.",
+            on_air_since=output.on_air_since,
+            kbps=output.kbps,
+        )
+    if state == "reconnecting":
+        return Status(
+            Shown.RECONNECTING,
+            output.error_text or "The connection to the receiver was lost; we connect again.",
+            retry_at=output.retry_at,
+        )
+    if state == "failed":
+        return Status(
+            Shown.FAILED,
+            output.error_text or "The settings of this stream do not work. Correct them and start.",
+        )
+    if state == "preparing":
+        return Status(
+            Shown.PREPARING, "Bringing the prepared media to the machine that will send them."
+        )
+    if state == "connecting":
+        return Status(
+            Shown.CONNECTING, output.error_text or "Connecting to the receiver.",
+            retry_at=output.retry_at,
+        )  # fmt: skip
+    if state == "stopping":
+        return Status(Shown.STARTING, "Starting again: the last session is being closed first.")
+    return Status(Shown.STARTING, "Starting: a node is about to take the stream.")
+
+
+def _unwanted(output: OutputFacts, *, fresh: bool) -> Status:
+    if fresh and output.state not in ("idle", "failed"):
+        return Status(Shown.STOPPING, "Stopping: the last seconds are being sent.")
+    if output.node and not fresh and output.state not in ("idle", "failed"):
+        # Nobody tells us that it ended; its node will stop by itself when its lease runs out.
+        return Status(Shown.OFF, "Off. The machine that sent it has not answered since.")
+    return Status(Shown.OFF, "Off.")
+
+
+def _silent(output: OutputFacts, *, wanted_since: datetime | None, now: datetime) -> Status:
+    began_long_ago = wanted_since is not None and now - wanted_since > NEVER_CLAIMED_AFTER
+    reported_this_time = output.reported_at is not None and (
+        wanted_since is None or output.reported_at >= wanted_since
+    )
+    if reported_this_time:
+        return Status(
+            Shown.RESTARTING,
+            "The machine that sends this stream has gone quiet. We are restarting it.",
+        )
+    if began_long_ago:
+        return Status(
+            Shown.RESTARTING, "No machine has taken this stream yet. We keep trying to start it."
+        )
+    return Status(Shown.STARTING, "Starting: a node is about to take the stream.")
+
+
+_SEVERITY = {shown: rank for rank, shown in enumerate(Shown)}
+
+
+def of_stream(
+    outputs: Iterable[OutputFacts], *, wanted: bool, wanted_since: datetime | None, now: datetime
+) -> Status:
+    """What to show for a stream: its worst output, or what it lacks when it has none."""
+    statuses = [of_output(output, wanted_since=wanted_since, now=now) for output in outputs]
+    if not statuses:
+        if wanted:
+            return Status(Shown.FAILED, "This stream has no destination. Add one and start again.")
+        return Status(Shown.OFF, "Off. It has no destination yet.")
+    return min(statuses, key=lambda status: _SEVERITY[status.shown])
