@@ -249,7 +249,8 @@ def payload_md5(path: Path, kind: str) -> list[str]:
                "-c", "copy", "-f", "framemd5", "-"]  # fmt: skip
     found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     rows = [row for row in found.stdout.splitlines() if not row.startswith("#")]
-    return [row.rsplit(",", 1)[1].strip() for row in rows]
+    # stream, dts, pts, duration, size, hash; hashes of side data may follow, which is no payload.
+    return [row.split(",")[5].strip() for row in rows]
 
 
 def _deltas(packets: list[Packet]) -> Counter[int]:
