@@ -336,8 +336,7 @@ class TestTheServer:
         assert receiver.state is ReceiverState.RECEIVING
 
     def test_it_refuses_players_in_words(self) -> None:
-        publisher, receiver = make_publisher(), make_receiver()
-        exchange(publisher, receiver)
+        publisher, receiver = on_air()
         payload = Command("play", 9, (None, "x")).encode()
         receiver.receive(chunks.encode_message(8, 20, 1, 0, payload, 4096))
         told = publisher.receive(receiver.bytes_to_send())
@@ -498,3 +497,45 @@ class TestTheAcknowledgementCounter:
 def test_it_refuses_settings_that_cannot_work(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         make_publisher(**settings)
+
+
+class TestQuestions:
+    def test_what_a_hasty_client_sends_behind_a_question_waits_for_the_answer(self) -> None:
+        publisher, receiver = make_publisher(), make_receiver()
+        exchange(publisher, receiver)
+        receiver.accept()
+        exchange(publisher, receiver)
+        publisher.unpublish()
+        hasty = publisher.bytes_to_send()
+        for command in (Command("createStream", 8, (None,)), Command("publish", 9, (None, "b"))):
+            hasty += chunks.encode_message(3, 20, 1, 0, command.encode(), 4096)
+        hasty += chunks.encode_message(6, MessageType.VIDEO, 1, 5, b"\x17\x00", 4096)
+        hasty += chunks.encode_message(6, MessageType.VIDEO, 1, 9, b"\x17\x01", 4096)
+        assert receiver.receive(hasty[:-3]) == [PublishEnded(), PublishRequested("live2", "b")]
+        assert receiver.receive(hasty[-3:]) == []
+        assert receiver.accept() == [
+            MessageReceived(MessageKind.VIDEO, 5, b"\x17\x00"),
+            MessageReceived(MessageKind.VIDEO, 9, b"\x17\x01"),
+        ]
+
+    def test_a_refused_client_is_not_heard_on(self) -> None:
+        publisher, receiver = make_publisher(), make_receiver()
+        exchange(publisher, receiver)
+        video = chunks.encode_message(6, MessageType.VIDEO, 1, 5, b"\x17\x00", 4096)
+        assert receiver.receive(video) == []
+        assert receiver.reject("NetStream.Publish.Denied", "No.") == []
+
+    def test_it_does_not_hold_more_than_a_little(self) -> None:
+        publisher, receiver = make_publisher(), make_receiver()
+        exchange(publisher, receiver)
+        with pytest.raises(ProtocolViolation, match="without waiting"):
+            for _ in range(50):
+                receiver.receive(bytes(65_536))
+
+    def test_nonsense_behind_a_question_is_found_after_the_answer(self) -> None:
+        publisher, receiver = make_publisher(), make_receiver()
+        exchange(publisher, receiver)
+        assert receiver.receive(b"\xff" * 20) == []
+        assert receiver.accept() == []
+        with pytest.raises(ProtocolViolation):
+            receiver.bytes_to_send()

@@ -13,7 +13,8 @@ slices of tracks) and puts what `bytes_to_send` yields between two whole message
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 
 from playout.errors import ProtocolViolation
 from playout.rtmp import amf0, chunks
@@ -65,6 +66,9 @@ from playout.rtmp.states import (
 
 DEFAULT_WINDOW_ACK_SIZE = 2_500_000
 """Bytes after which we acknowledge a peer that never named a window."""
+
+MAX_HELD_BYTES = 1 << 20
+"""What a client may send behind a question of its own before we answer."""
 
 _WRAP = 1 << 32
 _FLASH_VERSION = "FMLE/3.0 (compatible; playout)"
@@ -120,6 +124,9 @@ class _Connection:
         self._acknowledgements = AcknowledgementCounter()
         self._violation: ProtocolViolation | None = None
         self._events: list[Event] = []
+        self._portions: deque[Iterator[Message]] = deque()
+        """Received, but not gone through; more than one only while a question is open."""
+        self._held_bytes = 0
 
     def bytes_to_send(self) -> bytes:
         """All bytes queued so far, for the owner to send; they are forgotten here.
@@ -142,14 +149,19 @@ class _Connection:
         self._raise_violation()
         events: list[Event] = []
         self._events = events
+        self._guard(data)
+        if not events:
+            self._raise_violation()
+        return events
+
+    def _guard(self, data: bytes) -> None:
+        """Go through what has come, and keep a violation for the next call."""
         try:
             self._take(data)
         except ProtocolViolation as violation:
             self._violation = violation
+            self._portions.clear()
             self._break()
-            if not events:
-                raise
-        return events
 
     def _raise_violation(self) -> None:
         if self._violation is not None:
@@ -165,13 +177,27 @@ class _Connection:
             self._shake_done()
             data = self._handshake.trailing
             self._handshake.trailing = b""
-        self._received_bytes += len(data)
-        for message in self._reader.receive(data):
-            self._take_message(message)
+        if data:
+            self._received_bytes += len(data)
+            self._portions.append(self._reader.receive(data))
+        self._go_through_portions(len(data))
         if self._received_bytes - self._acknowledged_at >= self._peer_window:
             self._acknowledged_at = self._received_bytes
             count = (self._received_bytes % _WRAP).to_bytes(4, "big")
             self._queue_control(MessageType.ACKNOWLEDGEMENT, count)
+
+    def _go_through_portions(self, size: int) -> None:
+        """Take messages until there are no more, or one of them asks the owner a question."""
+        while self._portions and not self._is_asking():
+            for message in self._portions[0]:
+                self._take_message(message)
+                if self._is_asking():
+                    break
+            else:
+                self._portions.popleft()
+        self._held_bytes = self._held_bytes + size if self._portions else 0
+        if self._held_bytes > MAX_HELD_BYTES + size:
+            raise ProtocolViolation("The client sends on and on without waiting for an answer.")
 
     def _take_message(self, message: Message) -> None:
         if message.type == MessageType.ACKNOWLEDGEMENT:
@@ -236,6 +262,10 @@ class _Connection:
 
     def _break(self) -> None:
         raise NotImplementedError
+
+    def _is_asking(self) -> bool:
+        """Whether the owner has to answer before the next message means anything."""
+        return False
 
     def _limit_bandwidth(self, window_bytes: int) -> None:
         """The peer limits what we may have in flight; a server does not care."""
@@ -434,6 +464,9 @@ class Receiver(_Connection):
 
     With `ask_at_connect`, the application is a question too (`ConnectRequested`). `chunk_size` is
     what we announce for our own messages, `window_ack_size` what we ask the client to acknowledge.
+
+    `PublishRequested` and `ConnectRequested` are questions, and always the last event of a call:
+    what the client sends behind them waits, up to `MAX_HELD_BYTES`, for `accept` or `reject`.
     """
 
     def __init__(
@@ -461,10 +494,11 @@ class Receiver(_Connection):
         self._stream_id = 0
         self._streams_made = 0
 
-    def accept(self) -> None:
-        """Answer the pending question with yes.
+    def accept(self) -> list[Event]:
+        """Answer the open question with yes.
 
-        Raises `RuntimeError` when nothing was asked, or the client ended its stream meanwhile.
+        Returns what the client has sent behind its question, which is nothing for a client that
+        waits for answers. Raises `RuntimeError` when nothing was asked.
         """
         if self.state is ReceiverState.DECIDING_CONNECT:
             self._accept_connect()
@@ -474,12 +508,12 @@ class Receiver(_Connection):
             self.queue_status("status", "NetStream.Publish.Start", "Publishing.")
         else:
             raise RuntimeError(f"Nothing was asked: the state is {self.state.value}.")
-        self._step(ReceiverStep.ACCEPTED)
+        return self._go_on(ReceiverStep.ACCEPTED)
 
-    def reject(self, code: str, description: str) -> None:
-        """Answer the pending question with no, or end a stream that was accepted before.
+    def reject(self, code: str, description: str) -> list[Event]:
+        """Answer the open question with no, or end a stream that was accepted before.
 
-        Raises `RuntimeError` when there is neither.
+        Returns what `accept` returns. Raises `RuntimeError` when there is neither.
         """
         if self.state is ReceiverState.DECIDING_CONNECT:
             info: amf0.Value = {"level": "error", "code": code, "description": description}
@@ -488,7 +522,14 @@ class Receiver(_Connection):
             self.queue_status("error", code, description)
         else:
             raise RuntimeError(f"Nothing was asked: the state is {self.state.value}.")
-        self._step(ReceiverStep.REFUSED)
+        return self._go_on(ReceiverStep.REFUSED)
+
+    def _go_on(self, step: ReceiverStep) -> list[Event]:
+        self._step(step)
+        events: list[Event] = []
+        self._events = events
+        self._guard(b"")
+        return events
 
     def queue_status(self, level: str, code: str, description: str) -> None:
         """Queue an `onStatus` to the client; changes no state."""
@@ -507,13 +548,16 @@ class Receiver(_Connection):
     def _break(self) -> None:
         self._step(ReceiverStep.VIOLATED)
 
+    def _is_asking(self) -> bool:
+        return self.state in (ReceiverState.DECIDING_CONNECT, ReceiverState.DECIDING_PUBLISH)
+
     def _shake_done(self) -> None:
         self._step(ReceiverStep.HANDSHAKE_DONE)
 
     def _take_command(self, command: Command, message: Message) -> None:
         if command.name == "connect":
             self._connect(command)
-        elif self.state in (ReceiverState.WAITING_FOR_CONNECT, ReceiverState.DECIDING_CONNECT):
+        elif self.state is ReceiverState.WAITING_FOR_CONNECT:
             raise ProtocolViolation("The client sends commands before it is connected.")
         elif command.name == "createStream":
             self._streams_made += 1
@@ -539,7 +583,8 @@ class Receiver(_Connection):
         if self._ask_at_connect:
             self._events.append(ConnectRequested(self.app, text_of(info, "tcUrl")))
         else:
-            self.accept()
+            self._accept_connect()
+            self._step(ReceiverStep.ACCEPTED)
 
     def _accept_connect(self) -> None:
         window = self._window.to_bytes(4, "big")
@@ -570,7 +615,7 @@ class Receiver(_Connection):
         self._events.append(PublishRequested(self.app, self.stream_name))
 
     def _end(self, command: Command, message: Message) -> None:
-        if self.state not in (ReceiverState.DECIDING_PUBLISH, ReceiverState.RECEIVING):
+        if self.state is not ReceiverState.RECEIVING:
             return
         ours = {
             "FCUnpublish": command.argument(1) == self.stream_name,
