@@ -1,0 +1,402 @@
+"""Prepares a source: probes, measures, encodes, and writes the two tracks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from playout import clock
+from playout.errors import (
+    EncoderMismatch,
+    PrepareLimitExceeded,
+    SourceTruncated,
+)
+from playout.media import HOUSE_AUDIO, AudioProfile, VideoProfile
+from playout.prepare import headers, plan
+from playout.prepare.encoder import Encoder
+from playout.prepare.pictures import PictureOrder, TagReader
+from playout.prepare.plan import Plan, PrepareOptions
+from playout.probe.describe import Report
+from playout.probe.parse import Container
+from playout.probe.run import fresh_descriptor, open_source, probe_descriptor
+from playout.tracks.writer import TrackWriter
+
+_FILES = ("video.track", "video.index", "audio.track", "audio.index")
+_PROGRESS_NS = 200_000_000
+_MEASURING = 0.05
+"""Share of the whole work that measuring the loudness is reckoned at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a preparation is."""
+
+    stage: str
+    """`probing`, `measuring`, `video`, `audio` or `finishing`."""
+    fraction: float
+    """Of the whole, 0 to 1; never goes back."""
+    seconds_done: float
+    seconds_total: float | None
+    speed: float
+    """Seconds of media per second of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a preparation made."""
+
+    frames: int
+    """Pictures."""
+    audio_frames: int
+    """AAC frames, padding included."""
+    seconds: float
+    """How long the item plays: the pictures rule."""
+    bytes: int
+    mode: str
+    """`encode` or `remux`."""
+    report: Report
+    notes: tuple[str, ...] = ()
+    """What a person should know about the result."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same in types that JSON knows."""
+        return {
+            "frames": self.frames,
+            "audio_frames": self.audio_frames,
+            "seconds": round(self.seconds, 3),
+            "bytes": self.bytes,
+            "mode": self.mode,
+            "report": self.report.to_json(),
+            "notes": list(self.notes),
+        }
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def prepare(
+    source: Path,
+    profile: VideoProfile,
+    out: Path,
+    *,
+    audio: AudioProfile = HOUSE_AUDIO,
+    options: PrepareOptions | None = None,
+    on_progress: OnProgress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Prepared:
+    """Write `source` into the directory `out` as a video and an audio track of the house format.
+
+    Blocks until done, in the calling thread, whose end kills the encoder. Raises a `SourceError`
+    when the file cannot be used, a `PrepareError` when preparing failed; nothing is left in
+    `out` then.
+    """
+    options = options or PrepareOptions()
+    golden = headers.video_header(profile)
+    reporter = _Reporter(on_progress)
+    reporter.tell("probing", 0.0)
+    with open_source(source) as descriptor:
+        info = probe_descriptor(descriptor)
+        made = plan.make_plan(info, profile, audio, options, golden_header=golden)
+        reporter.total = made.expected_seconds
+        encoder = Encoder(
+            wall_seconds=made.wall_seconds, memory_bytes=made.memory_bytes, cancelled=cancelled
+        )
+        encoder.check()
+        with _nothing_left_on_failure(out):
+            try:
+                return _Preparation(made, descriptor, out, encoder, reporter).run()
+            except EncoderMismatch:
+                if made.mode != "remux":
+                    raise
+            # The header promised more than the pictures keep: encode them after all.
+            made = replace(made, mode="encode")
+            return _Preparation(made, descriptor, out, encoder, reporter).run()
+
+
+@contextlib.contextmanager
+def _nothing_left_on_failure(out: Path) -> Iterator[None]:
+    existed = out.exists()
+    try:
+        yield
+    except BaseException:
+        for name in _FILES:
+            with contextlib.suppress(OSError):
+                (out / name).unlink()
+        if not existed:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        raise
+
+
+class _Reporter:
+    """Tells progress, but not more often than anybody can read."""
+
+    def __init__(self, on_progress: OnProgress | None) -> None:
+        self.total: float | None = None
+        self._on_progress = on_progress
+        self._stage = ""
+        self._stage_ns = 0
+        self._told_ns = 0
+        self._fraction = 0.0
+
+    def tell(self, stage: str, seconds: float, *, share: tuple[float, float] = (0.0, 0.0)) -> None:
+        """`seconds` of media are done in `stage`, which takes `share` (from, to) of the whole."""
+        now = clock.monotonic_ns()
+        if stage != self._stage:
+            self._stage, self._stage_ns = stage, now
+        elif now - self._told_ns < _PROGRESS_NS:
+            return
+        self._told_ns = now
+        if self._on_progress is None:
+            return
+        done = min(1.0, seconds / self.total) if self.total else 0.0
+        self._fraction = max(self._fraction, share[0] + (share[1] - share[0]) * done)
+        elapsed = (now - self._stage_ns) / 1e9
+        speed = seconds / elapsed if elapsed > 0 else 0.0
+        self._on_progress(Progress(stage, self._fraction, seconds, self.total, speed))
+
+
+class _Preparation:
+    """One attempt to carry out a plan."""
+
+    def __init__(
+        self, made: Plan, descriptor: int, out: Path, encoder: Encoder, reporter: _Reporter
+    ) -> None:
+        self._plan = made
+        self._descriptor = descriptor
+        self._out = out
+        self._encoder = encoder
+        self._reporter = reporter
+        self._golden = headers.video_header(made.profile)
+        self._notes: list[str] = []
+
+    def run(self) -> Prepared:
+        """Measure, encode, pad, finish."""
+        made, limit = self._plan, self._plan.options.max_bytes
+        gain = self._measure()
+        with (
+            TrackWriter.video(
+                self._out, made.profile, self._golden, max_bytes=limit
+            ) as video_writer,
+            TrackWriter.audio(
+                self._out, made.audio, plan.audio_header(made.audio), max_bytes=limit
+            ) as audio_writer,
+        ):
+            pictures = _PictureSink(self, video_writer)
+            sound = _SoundSink(self, audio_writer)
+            if made.info.video is not None:
+                self._encode_film(pictures, sound, gain)
+            else:
+                self._encode_sound(sound, gain)
+                self._encode_stills(pictures, sound)
+            frames = pictures.order.finish()
+            self._judge_length(frames)
+            heard = audio_writer.frames
+            self._pad(audio_writer, frames)
+            self._reporter.tell("finishing", frames / made.profile.fps, share=(0.99, 1.0))
+            self.check_bytes(video_writer, audio_writer)
+            video_writer.finish()
+            audio_writer.finish(content_frames=heard)
+            self._note_lengths(frames, heard)
+            return Prepared(
+                frames=frames,
+                audio_frames=audio_writer.frames,
+                seconds=frames / made.profile.fps,
+                bytes=video_writer.bytes_written + audio_writer.bytes_written,
+                mode=made.mode,
+                report=made.report,
+                notes=tuple(self._notes),
+            )
+
+    def check_bytes(self, *writers: TrackWriter) -> None:
+        """Raise `PrepareLimitExceeded` when the tracks together are too large."""
+        limit = self._plan.options.max_bytes
+        if limit is not None and sum(writer.bytes_written for writer in writers) > limit:
+            raise PrepareLimitExceeded(f"The prepared tracks would take more than {limit} bytes.")
+
+    @property
+    def plan(self) -> Plan:
+        """What is being carried out."""
+        return self._plan
+
+    @property
+    def golden(self) -> bytes:
+        """The header that the pictures must have."""
+        return self._golden
+
+    def tell(self, stage: str, seconds: float) -> None:
+        """Progress of encoding."""
+        begin = _MEASURING if self._plan.options.normalise_loudness else 0.0
+        self._reporter.tell(stage, seconds, share=(begin, 0.99))
+
+    def _measure(self) -> float:
+        if self._plan.info.audio is None or not self._plan.options.normalise_loudness:
+            return 0.0
+        progress = _ProgressLines(self._reporter)
+        printed = self._run_on_source(
+            lambda pipes: plan.measure_arguments(self._plan, pipes[0]),
+            [progress.feed],
+            loglevel="info",
+        )
+        return plan.gain_for(plan.parse_loudness(printed))
+
+    def _encode_film(self, pictures: _PictureSink, sound: _SoundSink, gain: float) -> None:
+        if self._plan.info.audio is None:
+            self._run_on_source(
+                lambda pipes: plan.video_arguments(self._plan, pipes[0]), [pictures.feed]
+            )
+            return
+        self._run_on_source(
+            lambda pipes: [
+                *plan.video_arguments(self._plan, pipes[0]),
+                *plan.audio_arguments(self._plan, pipes[1], gain),
+            ],
+            [pictures.feed, sound.feed],
+        )
+
+    def _encode_sound(self, sound: _SoundSink, gain: float) -> None:
+        self._run_on_source(
+            lambda pipes: plan.audio_arguments(self._plan, pipes[0], gain), [sound.feed]
+        )
+
+    def _encode_stills(self, pictures: _PictureSink, sound: _SoundSink) -> None:
+        frames = plan.still_frames(1024 * sound.frames, self._plan.audio, self._plan.profile)
+        if self._plan.info.cover_index is None:
+            self._encoder.run(
+                lambda pipes: plan.still_arguments(self._plan, pipes[0], frames), [pictures.feed]
+            )
+        else:
+            self._run_on_source(
+                lambda pipes: plan.still_arguments(self._plan, pipes[0], frames), [pictures.feed]
+            )
+
+    def _run_on_source(
+        self,
+        arguments: Callable[[Any], list[str]],
+        sinks: list[Callable[[bytes], None]],
+        *,
+        loglevel: str = "error",
+    ) -> str:
+        with fresh_descriptor(self._descriptor) as source:
+            opened = plan.input_arguments(self._plan.info, source, self._plan.options)
+            return self._encoder.run(
+                lambda pipes: [*opened, *arguments(pipes)],
+                sinks,
+                descriptors=[source],
+                loglevel=loglevel,
+            )
+
+    def _judge_length(self, frames: int) -> None:
+        """A file whose index promises much more than could be decoded is not whole."""
+        expected = self._plan.expected_frames
+        info = self._plan.info
+        if info.video is None or info.video.duration is None or expected is None:
+            return
+        if info.container is Container.MP4 and frames < 0.9 * expected - self._plan.profile.fps:
+            fps = self._plan.profile.fps
+            raise SourceTruncated(
+                f"Only {frames / fps:.1f} s of {expected / fps:.1f} s could be decoded."
+            )
+
+    def _pad(self, writer: TrackWriter, pictures: int) -> None:
+        silence = headers.silent_frame(self._plan.audio)
+        needed = plan.audio_frames_needed(pictures, self._plan.audio, self._plan.profile)
+        while writer.frames < needed:
+            writer.add_frame(silence)
+
+    def _note_lengths(self, frames: int, heard: int) -> None:
+        if self._plan.info.audio is None:
+            return
+        surplus = heard / float(self._plan.audio.rate) - frames / self._plan.profile.fps
+        if surplus > 1:
+            self._notes.append(f"The sound is {surplus:.1f} s longer than the pictures; it is cut.")
+        elif surplus < -1:
+            self._notes.append(f"The sound ends {-surplus:.1f} s early; silence follows.")
+
+
+class _PictureSink:
+    """FLV bytes of the encoder → pictures of the track."""
+
+    def __init__(self, preparation: _Preparation, writer: TrackWriter) -> None:
+        self.order = PictureOrder(preparation.plan.profile)
+        self._preparation = preparation
+        self._writer = writer
+        self._tags = TagReader()
+        self._limit = _picture_limit(preparation.plan)
+
+    def feed(self, data: bytes) -> None:
+        """Take what the encoder wrote."""
+        fps = self._preparation.plan.profile.fps
+        for tag in self._tags.feed(data):
+            if tag.is_header:
+                if tag.payload != self._preparation.golden:
+                    raise EncoderMismatch(
+                        f"The header is {tag.payload.hex()}, "
+                        f"not {self._preparation.golden.hex()}, "
+                        f"for {self._preparation.plan.profile.id}."
+                    )
+            elif tag.is_media:
+                picture = self.order.picture(tag)
+                self._writer.add_picture(picture.avcc, picture.display_index, picture.key)
+                if self._writer.frames > self._limit:
+                    raise PrepareLimitExceeded(
+                        f"The file goes on for more than {self._limit / fps:.0f} s."
+                    )
+        self._preparation.tell("video", self._writer.frames / fps)
+
+
+class _SoundSink:
+    """FLV bytes of the encoder → frames of the track, without the encoder's priming."""
+
+    def __init__(self, preparation: _Preparation, writer: TrackWriter) -> None:
+        self._preparation = preparation
+        self._writer = writer
+        self._tags = TagReader()
+        self._primed = False
+        self._header = plan.audio_header(preparation.plan.audio)
+        self._limit = int(plan.MAX_SECONDS * preparation.plan.audio.rate)
+
+    @property
+    def frames(self) -> int:
+        """Frames of sound."""
+        return self._writer.frames
+
+    def feed(self, data: bytes) -> None:
+        """Take what the encoder wrote."""
+        for tag in self._tags.feed(data):
+            if tag.is_header:
+                if not tag.payload.startswith(self._header):
+                    raise EncoderMismatch(f"The sound's header is {tag.payload.hex()}.")
+            elif tag.is_media and not self._primed:
+                self._primed = True  # Covers the 1024 samples before the first one.
+            elif tag.is_media:
+                self._writer.add_frame(tag.payload)
+                if self._writer.frames > self._limit:
+                    raise PrepareLimitExceeded("The sound goes on for more than a day.")
+        if self._preparation.plan.info.video is None:
+            self._preparation.tell(
+                "audio", self._writer.frames / float(self._preparation.plan.audio.rate)
+            )
+
+
+def _picture_limit(made: Plan) -> int:
+    return int(plan.MAX_SECONDS * made.profile.fps)
+
+
+class _ProgressLines:
+    """Reads the key=value lines of ffmpeg's progress report."""
+
+    def __init__(self, reporter: _Reporter) -> None:
+        self._reporter = reporter
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take what ffmpeg wrote."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            name, _, value = line.partition(b"=")
+            if name == b"out_time_us" and value.strip().isdigit():
+                self._reporter.tell("measuring", int(value) / 1e6, share=(0.0, _MEASURING))

@@ -1,0 +1,183 @@
+"""Asks libav what a file is. Runs alone in a limited process: libav may crash on hostile input.
+
+Called by path as `child.py DESCRIPTOR DEMUXER`; prints one JSON object. It judges nothing and
+imports nothing of ours, so that nothing of ours is at stake here.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from typing import Any
+
+import av
+import av.logging
+
+SAMPLED_FRAMES = 400
+"""Enough to see a variable rate and a few key frames."""
+
+DECODED_FRAMES = 6
+
+
+def main() -> int:
+    """Print the facts, or `{"error": …}`; exit status 0 either way."""
+    av.logging.set_level(av.logging.PANIC)
+    try:
+        facts = read_facts(int(sys.argv[1]), sys.argv[2])
+    except MemoryError:
+        facts = {"error": "memory"}
+    except (av.FFmpegError, OSError, ValueError) as error:
+        kind = "memory" if getattr(error, "errno", 0) == 12 else "invalid"
+        facts = {"error": kind, "detail": type(error).__name__}
+    json.dump(facts, sys.stdout)
+    return 0
+
+
+def read_facts(descriptor: int, demuxer: str) -> dict[str, Any]:
+    """Open the file as `demuxer` and describe its streams."""
+    options = {
+        "fd": str(descriptor),
+        "protocol_whitelist": "fd",
+        "probesize": str(32 << 20),
+        "analyzeduration": str(15_000_000),
+    }
+    if demuxer == "mov":
+        options |= {"enable_drefs": "0", "use_absolute_path": "0"}
+    with av.open("fd:", format=demuxer, options=options, metadata_errors="ignore") as container:
+        streams = [_stream_facts(stream) for stream in container.streams]
+        if len(streams) <= 64:
+            _sample(container, streams)
+        start = container.start_time
+        return {
+            "duration": _scaled(container.duration, 1 / 1_000_000),
+            "start": _scaled(start, 1 / 1_000_000),
+            "streams": streams,
+        }
+
+
+def _stream_facts(stream: Any) -> dict[str, Any]:
+    disposition = stream.disposition
+    facts: dict[str, Any] = {
+        "index": stream.index,
+        "type": stream.type,
+        "default": bool(disposition & av.stream.Disposition.default),
+        "attached": bool(
+            disposition & (av.stream.Disposition.attached_pic | av.stream.Disposition.still_image)
+        ),
+        "duration": _scaled(stream.duration, stream.time_base),
+        "start": _scaled(stream.start_time, stream.time_base),
+        "decoded": 0,
+        "codec": None,
+        "profile": None,
+        "header": "",
+    }
+    codec = getattr(stream, "codec_context", None)
+    if codec is None:
+        return facts
+    facts["codec"] = codec.name
+    facts["profile"] = str(codec.profile) if codec.profile else None
+    header = codec.extradata or b""
+    facts["header"] = header.hex() if len(header) <= 1024 else ""
+    if stream.type == "video":
+        facts |= {
+            "width": codec.width,
+            "height": codec.height,
+            "average_rate": _pair(stream.average_rate),
+            "guessed_rate": _pair(stream.guessed_rate),
+            "sample_aspect": _pair(stream.sample_aspect_ratio),
+            "pixel_format": codec.pix_fmt or "",
+            "bit_depth": _depth(codec.format),
+            "colorspace": _number(codec.colorspace),
+            "transfer": _number(codec.color_trc),
+            "primaries": _number(codec.color_primaries),
+            "range": _number(codec.color_range),
+            "interlaced": False,
+            "matrix_values": None,
+            "times": [],
+            "key_times": [],
+        }
+    elif stream.type == "audio":
+        facts |= {"channels": codec.channels, "layout": codec.layout.name, "rate": codec.rate}
+    return facts
+
+
+def _sample(container: Any, streams: list[dict[str, Any]]) -> None:
+    """Read the first packets, decode a few of them, and note what only frames can tell."""
+    wanted = [
+        stream
+        for stream in container.streams
+        if stream.type in ("video", "audio") and not streams[stream.index]["attached"]
+        and getattr(stream, "codec_context", None) is not None
+    ]  # fmt: skip
+    for stream in wanted:
+        stream.codec_context.thread_count = 1
+    films = [stream for stream in wanted if stream.type == "video"]
+    packets = 0
+    try:
+        for packet in container.demux(wanted) if wanted else ():
+            packets += 1
+            facts = streams[packet.stream.index]
+            if packet.stream.type == "video" and packet.pts is not None:
+                time = float(packet.pts * packet.stream.time_base)
+                facts["times"].append(time)
+                if packet.is_keyframe:
+                    facts["key_times"].append(time)
+            if facts["decoded"] < DECODED_FRAMES:
+                _decode(packet, facts)
+            if packets > 20_000 or _enough(streams, wanted, films):
+                break
+    except (av.FFmpegError, OSError, ValueError):
+        return  # What was seen so far has to do; judging is not our task.
+
+
+def _enough(streams: list[dict[str, Any]], wanted: list[Any], films: list[Any]) -> bool:
+    if films:
+        sampled = max(len(streams[film.index]["times"]) for film in films)
+        return sampled >= SAMPLED_FRAMES
+    return all(streams[stream.index]["decoded"] for stream in wanted)
+
+
+def _decode(packet: Any, facts: dict[str, Any]) -> None:
+    try:
+        frames = packet.decode()
+    except (av.FFmpegError, ValueError):
+        return
+    for frame in frames:
+        facts["decoded"] += 1
+        if packet.stream.type != "video":
+            continue
+        facts["interlaced"] = facts["interlaced"] or bool(frame.interlaced_frame)
+        facts["pixel_format"] = frame.format.name
+        facts["bit_depth"] = _depth(frame.format)
+        for name, value in (
+            ("colorspace", frame.colorspace),
+            ("transfer", frame.color_trc),
+            ("primaries", frame.color_primaries),
+            ("range", frame.color_range),
+        ):
+            if _number(value) not in (None, 2 if name != "range" else 0):
+                facts[name] = _number(value)
+        for item in frame.side_data:
+            if item.type.name == "DISPLAYMATRIX" and facts["matrix_values"] is None:
+                facts["matrix_values"] = list(struct.unpack("=9i", bytes(item)[:36]))
+
+
+def _depth(form: Any) -> int:
+    return max((component.bits for component in form.components), default=8) if form else 8
+
+
+def _number(value: Any) -> int | None:
+    return int(value) if value is not None else None
+
+
+def _pair(value: Any) -> list[int] | None:
+    return [value.numerator, value.denominator] if value else None
+
+
+def _scaled(value: int | None, unit: Any) -> float | None:
+    return float(value * unit) if value is not None and unit is not None else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
