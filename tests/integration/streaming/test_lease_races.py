@@ -120,8 +120,6 @@ def plain(answers):
 def test_two_claimants_of_free_outputs_never_get_the_same_one(database):
     claimants = ("node-a", "claim", 3, 0), ("node-b", "claim", 3, 0)
     first, second = race(database, {"node": ""}, *claimants)
-        database, {"node": ""}, ("node-a", "claim", 3, 0), ("node-b", "claim", 3, 0)
-    )
     assert len(first) + len(second) == OUTPUTS
     assert not plain(first).keys() & plain(second).keys()
     assert all(token == 8 for _, token in first + second)
