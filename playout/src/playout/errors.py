@@ -307,6 +307,13 @@ class ProtocolViolation(IngestError):
 # -- node ---------------------------------------------------------------------------------------
 
 
+class LeaseLost(PlayoutError):
+    """This node may no longer publish the stream; another one may already do so."""
+
+    code = "node.lease_lost"
+    advice = "It goes on where the lease is held."
+
+
 class NodeProtocolError(PlayoutError):
     """Node control and pump do not understand each other."""
 

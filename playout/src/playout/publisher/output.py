@@ -34,6 +34,7 @@ STABLE_SECONDS = 10.0
 SUSPICIOUS_SESSIONS = 3
 """So many sessions in a row that ended right after publishing point to the key."""
 MISSING_MEDIA_SECONDS = 1.0
+FENCED_SECONDS = 0.25
 
 
 class Listener(Protocol):
@@ -151,6 +152,9 @@ class Output:
         loop = asyncio.get_running_loop()
         attempt, suspicious, down_since = 0, 0, loop.time()
         while not self._stopped.is_set():
+            if not self._may_send():
+                await self._pause(FENCED_SECONDS)
+                continue
             self._listener.connecting()
             self._acknowledged_at = None
             started = loop.time()

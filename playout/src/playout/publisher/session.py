@@ -14,6 +14,7 @@ from playout.errors import (
     IngestError,
     IngestStalled,
     IngestTimeout,
+    LeaseLost,
     PlayoutError,
     ProgrammeError,
     ProtocolViolation,
@@ -136,7 +137,7 @@ class Session:
         self._moved_at = 0.0
         self._ack_at = 0.0
         self._next_sample = 0.0
-        self._sample_acked = 0
+        self._sampled = False
         self.progress = Progress()
 
     # -- life -------------------------------------------------------------------------------
@@ -284,7 +285,7 @@ class Session:
         if now >= self._next_sample:
             self._sample(now)
         if not self._may_send():
-            raise ConnectionLost("This node may no longer publish the stream.")
+            raise LeaseLost("This node may no longer publish the stream.")
         if self._writing:
             return
         now_ms, feed = self._now_ms(), self._feed
@@ -328,7 +329,7 @@ class Session:
     def _on_writable(self) -> None:
         try:
             if not self._may_send():
-                raise ConnectionLost("This node may no longer publish the stream.")
+                raise LeaseLost("This node may no longer publish the stream.")
             if not self._transport.flush():
                 return
         except PlayoutError as error:
@@ -407,8 +408,11 @@ class Session:
         self._next_sample = now + patience.sample
         acked = self._transport.acked_bytes()
         moved = acked - progress.bytes_acked
-        rate = moved * 8 / 1000 / seconds
-        progress.kbps = round(0.8 * progress.kbps + 0.2 * rate) if progress.kbps else round(rate)
+        if self._sampled:
+            rate = moved * 8 / 1000 / seconds
+            progress.kbps = round(0.8 * progress.kbps + 0.2 * rate if progress.kbps else rate)
+        # The first sample holds the lead, which was sent at once and says nothing of the rate.
+        self._sampled = True
         progress.bytes_acked = acked
         unsent = self._transport.unsent_bytes()
         if moved > 0 or unsent == 0:

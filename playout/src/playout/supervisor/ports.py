@@ -8,11 +8,14 @@ that cannot reach its store raises; the caller goes on with what it knew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from playout.supervisor.states import OutputState
 from playout.timeline.programme import Programme
+
+MAX_EVENTS = 1000
+"""Events of one output that are kept while they cannot be stored; the oldest go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,10 @@ class OutputReport:
     """In plain words, with what happens next; never the key."""
     retry_at_ns: int = 0
     events: tuple[OutputEvent, ...] = ()
+
+    def after(self, earlier: OutputReport) -> OutputReport:
+        """This report in place of an `earlier` one that was not stored, whose events it keeps."""
+        return replace(self, events=(*earlier.events, *self.events)[-MAX_EVENTS:])
 
 
 class Leases(Protocol):

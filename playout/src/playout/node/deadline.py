@@ -1,0 +1,52 @@
+"""Until when a pump may send, in memory that control writes and the pump reads at each tick.
+
+It lies in a mapped file, so it needs no message, and it keeps its meaning when control dies: the
+clock is CLOCK_BOOTTIME, which goes on while the machine sleeps and is the same for all processes.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+
+_LAYOUT = struct.Struct("<QQ")
+
+
+class Deadline:
+    """A shared instant in boot-time nanoseconds, and whether it may be overrun."""
+
+    def __init__(self, path: Path) -> None:
+        """Map `path`, which is made when it is missing; a fresh one forbids sending."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(descriptor).st_size < _LAYOUT.size:
+                os.ftruncate(descriptor, _LAYOUT.size)
+            self._map = mmap.mmap(descriptor, _LAYOUT.size)
+        finally:
+            os.close(descriptor)
+        self._words = memoryview(self._map).cast("Q")
+
+    @property
+    def until_ns(self) -> int:
+        """Boot-time nanoseconds until which the pump may send."""
+        return self._words[0]
+
+    @property
+    def hold(self) -> bool:
+        """Whether control has proof that nobody else can take over, so that time does not count."""
+        return bool(self._words[1])
+
+    def extend(self, until_ns: int) -> None:
+        """Allow sending until `until_ns`; never shortens."""
+        if until_ns > self._words[0]:
+            self._words[0] = until_ns
+
+    def set_hold(self, hold: bool) -> None:
+        """Let the pump go on past the deadline, or no longer."""
+        self._words[1] = int(hold)
+
+    def allows(self, now_ns: int) -> bool:
+        """Whether the pump may send at boot-time `now_ns`."""
+        return now_ns < self._words[0] or bool(self._words[1])
