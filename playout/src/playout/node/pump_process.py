@@ -450,6 +450,20 @@ class Pump:
         return clock.monotonic_ns() - self._lonely_since > LONELY_SECONDS * 1e9
 
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def _reached(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 one stands for, where it stands for one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
 def address_check(policy: str, allow: Sequence[str] = ()) -> AddressCheck:
     """Judges resolved addresses: `public` and stricter forbid all that is not globally routable.
 
@@ -465,9 +479,7 @@ def address_check(policy: str, allow: Sequence[str] = ()) -> AddressCheck:
     def allowed(host: str, port: int) -> bool:
         if policy == "private" or f"{host}:{port}" in pairs:
             return True
-        address = ipaddress.ip_address(host.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+        address = _reached(ipaddress.ip_address(host.partition("%")[0]))
         if any(address in network for network in networks):
             return True
         return address.is_global and not address.is_multicast
