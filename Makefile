@@ -1,0 +1,62 @@
+# Every target installs what it needs first. `make up` runs the product, `make test` is exactly CI.
+
+.DEFAULT_GOAL := help
+.PHONY: help up test test-fast test-full lint format lab soak bench bootstrap programs dev lock
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -q
+TREES := config apps playout/src tests playout/tests manage.py conftest.py
+FAST := -m "not integration and not browser and not slow"
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+up: bootstrap  ## everything on this machine, a demo channel on air (PORT=8000, DATA_DIR=./var)
+	@exec $(PY) manage.py up
+
+test: dev programs lint  ## what CI runs
+	$(PYTEST) -n 2 $(FAST)
+	$(PYTEST) -m "integration and not slow"
+	$(PY) -m tests.servers -- $(PYTEST) tests/unit tests/integration -m "not browser and not slow"
+	$(PYTEST) tests/e2e -m "browser and not slow"
+
+test-fast: dev  ## unit, property and simulation tests, under a minute
+	$(PYTEST) -n 2 $(FAST)
+
+test-full: test  ## and the long cases
+	$(PYTEST) -m slow
+
+lint: dev  ## style, types, import rule
+	$(PY) -m ruff check $(TREES)
+	$(PY) -m ruff format --check $(TREES)
+	$(PY) -m mypy config apps playout/src
+	.venv/bin/lint-imports --cache-dir .import_linter_cache
+
+format: dev  ## let ruff rewrite what it can
+	$(PY) -m ruff check --fix $(TREES)
+	$(PY) -m ruff format $(TREES)
+
+lab: dev programs  ## faults against real servers, at production constants
+	$(PYTEST) -m "slow and integration"
+
+soak: dev programs  ## streams for HOURS (default 1), judged by what arrived
+	$(PY) -m playout bench density --streams 20 --seconds $$(( $${HOURS:-1} * 3600 )) --json
+
+bench: dev programs  ## measure, and write bench/results/latest.json
+	scripts/bench
+
+bootstrap:  ## .venv with the runtime requirements
+	@scripts/bootstrap runtime
+
+dev:
+	@scripts/bootstrap dev
+
+programs:
+	@scripts/install-test-programs
+
+lock:  ## maintainers: resolve requirements/*.in again (needs uv)
+	cd requirements && for set in runtime dev; do \
+		uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-annotate --upgrade $$set.in --output-file $$set.txt >/dev/null || exit 1; \
+	done
+	! grep -n '://' requirements/*.txt
