@@ -130,6 +130,7 @@ AWS_S3_ADDRESSING_STYLE = env.one_of("AWS_S3_ADDRESSING_STYLE", "auto", ("auto",
 UPLOAD_MAX_BYTES = env.size("UPLOAD_MAX_BYTES", 20 << 30)
 MAX_CONCURRENT_DOWNLOADS = env.whole("MAX_CONCURRENT_DOWNLOADS", 2, least=1)
 CHUNK_SIZE = env.size("CHUNK_SIZE", 262_144)
+DEFAULT_PROFILE = env.text("DEFAULT_PROFILE", "1080p30-economy")
 ENCODE_PRESET = env.one_of(
     "ENCODE_PRESET",
     "medium",
