@@ -113,6 +113,7 @@ class Asset(Record, Failable, Leased):
     )
     kind = models.CharField(max_length=5, choices=AssetKind.choices, blank=True)
     duration_ms = models.PositiveBigIntegerField(null=True)
+    """As the file says; corrected by what preparing counted, since some files do not say."""
     width = models.PositiveIntegerField(null=True)
     height = models.PositiveIntegerField(null=True)
     probe = models.JSONField(default=dict)
@@ -144,8 +145,7 @@ class Asset(Record, Failable, Leased):
                 condition=Q(state__in=AssetState.values), name="library_asset_known_state"
             ),
             models.CheckConstraint(
-                condition=~Q(state="ready")
-                | (Q(kind__in=AssetKind.values) & Q(duration_ms__gt=0) & ~Q(storage_key="")),
+                condition=~Q(state="ready") | (Q(kind__in=AssetKind.values) & ~Q(storage_key="")),
                 name="library_asset_ready_is_known",
             ),
             models.CheckConstraint(

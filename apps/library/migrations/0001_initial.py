@@ -136,7 +136,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='asset',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'ready'), _negated=True), models.Q(('kind__in', ['video', 'audio']), ('duration_ms__gt', 0), models.Q(('storage_key', ''), _negated=True)), _connector='OR'), name='library_asset_ready_is_known'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'ready'), _negated=True), models.Q(('kind__in', ['video', 'audio']), models.Q(('storage_key', ''), _negated=True)), _connector='OR'), name='library_asset_ready_is_known'),
         ),
         migrations.AddConstraint(
             model_name='asset',

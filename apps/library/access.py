@@ -1,0 +1,48 @@
+"""The only way a request obtains a row of the library.
+
+Strangers get 404, as if it did not exist; members whose role is too low get 403.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+from django.http import Http404
+
+from apps.accounts.access import require
+from apps.accounts.models import Role, User
+from apps.library.models import Asset, Upload
+
+
+def get_asset_for(
+    user: User | AnonymousUser,
+    asset_id: uuid.UUID,
+    role: Role = Role.VIEWER,
+    *,
+    deleted: bool = False,
+) -> Asset:
+    """The asset, with its workspace; with `deleted`, only one that was deleted and can come back.
+
+    Raises:
+        Http404: there is none, or `user` is a stranger in its workspace.
+        PermissionDenied: the user's role there is lower than `role`.
+    """
+    assets: QuerySet[Asset] = Asset.objects.select_related("workspace").filter(
+        pk=asset_id, deleted_at__isnull=not deleted
+    )
+    asset = assets.first()
+    if asset is None:
+        raise Http404("There is no such file.")
+    require(user, asset.workspace, role)
+    return asset
+
+
+def get_upload_for(user: User | AnonymousUser, upload_id: uuid.UUID) -> Upload:
+    """An unfinished upload of a workspace where `user` may upload; raises like `get_asset_for`."""
+    upload = Upload.objects.select_related("asset__workspace").filter(pk=upload_id).first()
+    if upload is None or upload.asset.deleted_at is not None:
+        raise Http404("There is no such upload.")
+    require(user, upload.asset.workspace, Role.EDITOR)
+    return upload

@@ -1,0 +1,49 @@
+"""The only writers of the library's rows, apart from what a preparation reports."""
+
+from apps.library.services.assets import (
+    AssetInUse,
+    delete_asset,
+    purge_deleted,
+    rename_asset,
+    request_rendition,
+    restore_asset,
+    retry_asset,
+    uses_of,
+    wake_work,
+)
+from apps.library.services.uploads import (
+    UploadBusy,
+    UploadConflict,
+    UploadRefused,
+    append_to_upload,
+    create_upload,
+    discard_upload,
+    displayed_name,
+    expire_uploads,
+    finish_upload,
+    receive_file,
+    received_bytes,
+)
+
+__all__ = [
+    "AssetInUse",
+    "UploadBusy",
+    "UploadConflict",
+    "UploadRefused",
+    "append_to_upload",
+    "create_upload",
+    "delete_asset",
+    "discard_upload",
+    "displayed_name",
+    "expire_uploads",
+    "finish_upload",
+    "purge_deleted",
+    "receive_file",
+    "received_bytes",
+    "rename_asset",
+    "request_rendition",
+    "restore_asset",
+    "retry_asset",
+    "uses_of",
+    "wake_work",
+]

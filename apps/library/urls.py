@@ -1,0 +1,22 @@
+"""Addresses of the library."""
+
+from django.urls import path
+
+from apps.library import api, views
+
+app_name = "library"
+
+urlpatterns = [
+    path("library/", views.library, name="library"),
+    path("library/progress/", views.progress, name="progress"),
+    path("library/upload/", views.upload_form, name="upload"),
+    path("library/uploads/", api.uploads, name="uploads"),
+    path("library/uploads/<uuid:upload_id>/", api.upload, name="tus-upload"),
+    path("library/<uuid:asset_id>/", views.asset, name="asset"),
+    path("library/<uuid:asset_id>/rename/", views.rename, name="rename"),
+    path("library/<uuid:asset_id>/delete/", views.delete, name="delete"),
+    path("library/<uuid:asset_id>/restore/", views.restore, name="restore"),
+    path("library/<uuid:asset_id>/retry/", views.retry, name="retry"),
+    path("library/<uuid:asset_id>/prepare/", views.prepare, name="prepare"),
+    path("library/<uuid:asset_id>/thumbnail/", views.thumbnail, name="thumbnail"),
+]
