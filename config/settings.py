@@ -107,7 +107,7 @@ CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIMEOUT - 30
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TASK_ROUTES = {
-    "apps.library.tasks.*": {"queue": "media"},
+    "apps.library.tasks.prepare_*": {"queue": "media"},
     "apps.youtube.tasks.*": {"queue": "youtube"},
     "*.send_mail_*": {"queue": "mail"},
 }
@@ -117,6 +117,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Each may run twice or late: a sweep finds what a lost message left behind.
     "library-sweep": {"task": "apps.library.tasks.sweep", "schedule": 60.0},
+    "streaming-sweep": {"task": "apps.streaming.tasks.sweep", "schedule": 30.0},
+    "streaming-prune": {"task": "apps.streaming.tasks.prune", "schedule": 86_400.0},
 }
 
 # -- files --------------------------------------------------------------------------------------
@@ -248,11 +250,8 @@ INSTALLED_APPS = [
     "apps.core",
     "apps.accounts",
     "apps.billing",
-    *(
-        f"apps.{name}"
-        for name in ("library", "youtube", "streaming")
-        if (BASE_DIR / "apps" / name / "apps.py").exists()
-    ),
+    "apps.library",
+    "apps.streaming",
     "apps.ops",
 ]
 

@@ -14,8 +14,6 @@ from django.core.management import call_command
 
 from apps.ops.supervision import ChildSpec, executing
 
-WORKER_PROCESSES = 2
-
 
 class ProgramMissing(RuntimeError):
     """An installation without one of the programs it needs."""
@@ -77,20 +75,28 @@ def web(host: str, port: int) -> ChildSpec:
     return ChildSpec("web", run, _log("web"), longest_delay_s=5.0)
 
 
-def worker() -> ChildSpec:
-    """Finite jobs, and the clock that starts the periodic ones."""
+def jobs() -> ChildSpec:
+    """Short jobs, and the clock that starts the periodic ones."""
+    schedule = f"--schedule={settings.CELERY_BEAT_SCHEDULE_FILENAME}"
+    return _worker("jobs", "default,youtube,mail", "--beat", schedule)
 
+
+def encoder() -> ChildSpec:
+    """Preparations, one at a time: an encode uses every core, and must not hold up short jobs."""
+    return _worker("encoder", "media")
+
+
+def _worker(name: str, queues: str, *more: str) -> ChildSpec:
     def run() -> None:
         current_app.worker_main(
             [
-                "worker", "--beat", f"--schedule={settings.CELERY_BEAT_SCHEDULE_FILENAME}",
-                "--queues=default,media,youtube,mail", f"--concurrency={WORKER_PROCESSES}",
+                "worker", f"--hostname={name}@%h", f"--queues={queues}", "--concurrency=1", *more,
                 f"--loglevel={settings.LOG_LEVEL}", "--without-gossip", "--without-mingle",
             ]
         )  # fmt: skip
 
     # An encode that is cut off here is delivered again at the next start.
-    return ChildSpec("worker", run, _log("worker"), grace_s=8.0)
+    return ChildSpec(name, run, _log(name), grace_s=8.0)
 
 
 def node() -> ChildSpec:

@@ -43,6 +43,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, no_demo: bool = False, **options: Any) -> None:
         """Start, say where, and stay."""
         began = time.monotonic()
+        os.umask(0o077)
         with self._only_one():
             _refuse_taken_port(settings.PORT)
             try:
@@ -70,11 +71,12 @@ class Command(BaseCommand):
         if supervisor.call(prepare) != 0:
             raise CommandError("The database could not be prepared. The reason stands above.")
         connections.close_all()
-        self._say("Starting web, worker and node")
+        self._say("Starting web, workers and node")
         if demo:
             supervisor.start(embedded.receiver())
         supervisor.start(embedded.web(HOST, settings.PORT))
-        supervisor.start(embedded.worker())
+        supervisor.start(embedded.jobs())
+        supervisor.start(embedded.encoder())
         supervisor.start(embedded.node())
         self._wait(supervisor, lambda: _get("/health/live") is not None, 60, "the web", "web.log")
         if demo:
