@@ -34,6 +34,8 @@ from playout.timebase import frame_at_ns
 from playout.tracks import packetiser
 
 _WRAP = 1 << 32
+ACKS_OF_A_HABIT = 3
+"""Some servers acknowledge once and never again; only a habit that breaks off means a stall."""
 _KEY_CODES = frozenset(
     ("NetStream.Publish.BadName", "NetStream.Publish.Denied", "NetStream.Publish.Rejected",
      "NetConnection.Connect.Rejected")
@@ -67,7 +69,6 @@ class Progress:
     degraded: bool = False
     jumps: int = 0
     kbps: int = 0
-    sent_until_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +419,10 @@ class Session:
         if moved > 0 or unsent == 0:
             self._moved_at = now
         quiet = now - self._moved_at
-        if self._acks and progress.bytes_sent - self._sent_at_ack > 3 * self._largest_ack_gap:
+        if (
+            self._acks >= ACKS_OF_A_HABIT
+            and progress.bytes_sent - self._sent_at_ack > 3 * self._largest_ack_gap
+        ):
             # The kernel over there still takes bytes, but the server has stopped reading them.
             quiet = max(quiet, now - self._ack_at)
         if quiet >= patience.stalled:

@@ -136,7 +136,6 @@ class Feed:
         self._audio = _Lane(TrackKind.AUDIO, programme.audio_rate, reorder_ms)
         self._lanes = {TrackKind.VIDEO: self._video, TrackKind.AUDIO: self._audio}
         self._placement: Placement | None = None
-        self._aired: deque[Placement] = deque(maxlen=8)
         self._sounds: deque[SoundPlacement] = deque()
         self._good: Placement | None = None
         self.ended = False
@@ -157,13 +156,6 @@ class Feed:
     def track(self, kind: TrackKind) -> Track | None:
         """The track a lane is in."""
         return self._lanes[kind].track
-
-    def placement_on_air(self, now_ms: int) -> Placement | None:
-        """The placement whose pictures are due at `now_ms`, among those already entered."""
-        for placement in reversed(self._aired):
-            if frame_ms(placement.begin, self.programme.video_rate) <= now_ms:
-                return placement
-        return self._aired[0] if self._aired else None
 
     @property
     def finished(self) -> bool:
@@ -258,7 +250,6 @@ class Feed:
             begin = placement.start + key
         self._video.enter(track, placement.start, begin, placement.end)
         self._placement = placement
-        self._aired.append(placement)
         if not self.programme.sounds:
             sound = linked_sound(self.programme, placement)
             self._sounds.append(sound)
