@@ -11,3 +11,7 @@ class StreamingConfig(AppConfig):
     name = "apps.streaming"
     label = "streaming"
     verbose_name = "Streaming"
+
+    def ready(self) -> None:
+        """Connect the receivers."""
+        from apps.streaming import receivers  # noqa: F401

@@ -102,11 +102,10 @@ def is_playlist_empty(playlist_id: UUID) -> bool:
 
 
 def assets_without_rendition(playlist: Playlist, profile: str) -> QuerySet[Asset]:
-    """Checked assets of the playlist that nobody has asked to be prepared in `profile`."""
+    """Assets of the playlist that nobody has asked to be prepared in `profile`."""
     return (
-        Asset.objects.filter(
-            playlist_items__playlist=playlist, state=AssetState.READY, deleted_at=None
-        )
+        Asset.objects.filter(playlist_items__playlist=playlist, deleted_at=None)
+        .exclude(state=AssetState.FAILED)
         .exclude(renditions__profile=profile)
         .distinct()
     )

@@ -172,18 +172,18 @@ def refresh_programme(*, stream: Stream) -> ProgrammeVersion | None:
     It takes effect at the next join at least 3 s ahead. None when nothing changed, or when
     nothing new could be shown (then the old programme goes on).
     """
+    # Looked at without a lock first: most calls find nothing to do, and writers queue.
+    if not _is_outdated(stream, selectors.versions_of_epoch(stream)):
+        return None
     with transaction.atomic():
         stream = _locked(stream)
         if stream.desired != Desired.ON:
             return None
         rows = selectors.versions_of_epoch(stream)
+        if stream.timeline_epoch is None or not _is_outdated(stream, rows):
+            return None
         items = selectors.ready_items(stream)
         entries = [item.as_json() for item in items]
-        if not rows or not entries:
-            return None
-        if rows[-1].items == entries and rows[-1].loop == stream.loop:
-            return None
-        assert stream.timeline_epoch is not None  # noqa: S101 - a wanted stream has one
         programme = schedule.programme(
             epoch=stream.timeline_epoch, profile=stream.profile, versions=rows
         )
@@ -195,7 +195,7 @@ def refresh_programme(*, stream: Stream) -> ProgrammeVersion | None:
         )
         if anchor is None:
             return None
-        version = _write_version(stream, entries, anchor)
+        version = _write_version(stream, entries, anchor, epoch=stream.timeline_epoch)
         stream.generation += 1
         stream.save(update_fields=["generation", "updated_at"])
         stream.outputs.filter(desired=Desired.ON).update(generation=F("generation") + 1)
@@ -211,6 +211,17 @@ def refresh_programme(*, stream: Stream) -> ProgrammeVersion | None:
     return version
 
 
+def _is_outdated(stream: Stream, rows: Sequence[ProgrammeVersion]) -> bool:
+    """Whether the playlist, as far as it is ready, says something else than the last version.
+
+    An emptied playlist does not: what is on air goes on.
+    """
+    if stream.desired != Desired.ON or not rows:
+        return False
+    entries = [item.as_json() for item in selectors.ready_items(stream)]
+    return bool(entries) and (rows[-1].items != entries or rows[-1].loop != stream.loop)
+
+
 def _begin_programme(
     stream: Stream, items: Sequence[selectors.ReadyItem], *, now: datetime
 ) -> None:
@@ -219,15 +230,20 @@ def _begin_programme(
     rows = selectors.versions_of_epoch(stream)
     now_ns = schedule.to_ns(now)
     before = None
-    if rows and stream.timeline_epoch is not None and rows[-1].profile == stream.profile:
+    if stream.timeline_epoch is not None and rows and rows[-1].profile == stream.profile:
         before = schedule.programme(
             epoch=stream.timeline_epoch, profile=stream.profile, versions=rows
         )
     anchor = schedule.Anchor(0)
-    if before is not None and stream.start_policy == StartPolicy.CLOCK:
+    if (
+        before is not None
+        and stream.timeline_epoch is not None
+        and stream.start_policy == StartPolicy.CLOCK
+    ):
         if not schedule.has_ended(before, now_ns=now_ns):
             if rows[-1].items != entries or rows[-1].loop != stream.loop:
-                _write_version(stream, entries, schedule.anchor_now(before, now_ns=now_ns))
+                anchor = schedule.anchor_now(before, now_ns=now_ns)
+                _write_version(stream, entries, anchor, epoch=stream.timeline_epoch)
             return
     elif before is not None and stream.start_policy == StartPolicy.RESUME and stream.stopped_at:
         anchor = schedule.anchor_resume(
@@ -236,17 +252,17 @@ def _begin_programme(
             stopped_ns=schedule.to_ns(stream.stopped_at),
         )
     stream.timeline_epoch = now
-    _write_version(stream, entries, anchor)
+    _write_version(stream, entries, anchor, epoch=now)
 
 
 def _write_version(
-    stream: Stream, entries: list[dict[str, Any]], anchor: schedule.Anchor
+    stream: Stream, entries: list[dict[str, Any]], anchor: schedule.Anchor, *, epoch: datetime
 ) -> ProgrammeVersion:
     last = stream.versions.aggregate(last=Max("n"))["last"] or 0
     return ProgrammeVersion.objects.create(
         stream=stream,
         n=last + 1,
-        epoch=stream.timeline_epoch,
+        epoch=epoch,
         profile=stream.profile,
         effective_from=anchor.effective_from,
         entry=anchor.entry,

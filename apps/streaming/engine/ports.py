@@ -1,4 +1,4 @@
-"""The database side of `playout.supervisor.ports`: the only writer of reported state.
+"""Leases, desired states and reports of a node, kept in the database.
 
 One object serves node control from one long-lived thread. Each method is one short transaction; a
 method that cannot reach the database raises, and control goes on with what it knew.
@@ -18,6 +18,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest, Now
 
+from apps.core.wake import wake_task_on_commit
 from apps.streaming import destinations, lease, schedule
 from apps.streaming.models import (
     Desired,
@@ -53,7 +54,7 @@ REPLAY_NS = 60_000_000_000
 _LOCK_RETRIES = 4
 _LOCK_PAUSE_S = 0.05
 
-_CONNECTED = {State.ON_AIR, State.DEGRADED, State.STOPPING, State.CONNECTING}
+_CONNECTED = {State.ON_AIR, State.DEGRADED, State.STOPPING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,8 @@ class DatabaseEngine:
                 for report in stored
                 for event in report.events
             )
+            if any(event.code == "programme.ended" for r in stored for event in r.events):
+                wake_task_on_commit("apps.streaming.tasks.sweep")
             return stored
 
     def _store(self, node: str, report: OutputReport) -> bool:
@@ -414,7 +417,12 @@ def _telling(report: OutputReport) -> tuple[object, ...]:
 
 
 def _is_connected(report: OutputReport) -> bool:
-    return State(report.state.value) in _CONNECTED and bool(report.session_id)
+    # An attempt that never got through has an id too, but is no connection.
+    return (
+        State(report.state.value) in _CONNECTED
+        and report.connected_at_ns > 0
+        and bool(report.session_id)
+    )
 
 
 def _moment(ns: int) -> datetime | None:

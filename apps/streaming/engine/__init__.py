@@ -1,0 +1,6 @@
+"""The database side of `playout.supervisor.ports`: the only writer of reported state."""
+
+from apps.streaming.engine.ports import DatabaseEngine, LocalTracks, register_node
+from apps.streaming.engine.tracks import TracksHere
+
+__all__ = ["DatabaseEngine", "LocalTracks", "TracksHere", "register_node"]

@@ -1,0 +1,44 @@
+"""Housekeeping in the background. A task never is a stream: it only tidies rows."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from apps.streaming import schedule, selectors, stream_manager
+from apps.streaming.models import Desired, Event, Session, Stream
+
+logger = logging.getLogger(__name__)
+
+EVENTS_KEPT = timedelta(days=90)
+SESSIONS_KEPT = timedelta(days=400)
+
+
+@shared_task(name="apps.streaming.tasks.sweep")
+def sweep() -> None:
+    """Switch off streams whose programme is over, and take up media that became ready."""
+    for stream in Stream.objects.filter(desired=Desired.ON).iterator():
+        rows = selectors.versions_of_epoch(stream)
+        if rows and stream.timeline_epoch is not None and not rows[-1].loop:
+            programme = schedule.programme(
+                epoch=stream.timeline_epoch, profile=stream.profile, versions=rows
+            )
+            if schedule.has_ended(programme, now_ns=schedule.to_ns(timezone.now())):
+                stream_manager.stop_stream(
+                    stream=stream, reason="The programme has come to its end."
+                )
+                continue
+        stream_manager.refresh_programme(stream=stream)
+
+
+@shared_task(name="apps.streaming.tasks.prune")
+def prune() -> None:
+    """Remove events and sessions that nobody looks at any more."""
+    now = timezone.now()
+    events, _ = Event.objects.filter(at__lt=now - EVENTS_KEPT).delete()
+    sessions, _ = Session.objects.filter(ended_at__lt=now - SESSIONS_KEPT).delete()
+    if events or sessions:
+        logger.info("Removed %d old events and %d old sessions.", events, sessions)
