@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from playout.errors import EncoderMismatch
 from playout.media import REORDER_FRAMES, VideoProfile
@@ -138,6 +138,20 @@ class PictureOrder:
             raise EncoderMismatch(
                 f"The pictures take more than {self._profile.kbps} kbit/s near {self._count}."
             )
+
+
+def repeated(pictures: Sequence[Picture], frames: int, gop: int) -> Iterator[Picture]:
+    """`frames` pictures out of the fewer `pictures`, by repeating whole groups two by two.
+
+    For stills, whose groups are all equal: see `plan.still_encode`.
+    """
+    whole = len(pictures) // gop * gop
+    for place in range(frames // gop * gop):
+        source = place if place < whole else whole - 2 * gop + (place - whole) % (2 * gop)
+        picture = pictures[source]
+        yield replace(picture, display_index=picture.display_index + place - source)
+    for picture in pictures[whole:]:
+        yield replace(picture, display_index=picture.display_index + frames // gop * gop - whole)
 
 
 def strip_nal_units(avcc: bytes) -> bytes:

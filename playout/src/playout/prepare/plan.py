@@ -22,6 +22,9 @@ MAX_BOOST_DB = 20.0
 LIMITER_DB = 6.0
 """How far the limiter may press down peaks; a louder wish is not fulfilled."""
 
+HELD_FROM_SECONDS = 1.0
+"""Sound that lasts so much longer than the pictures is worth holding the last one."""
+
 DEFAULT_MEMORY_BYTES = 6 << 30
 MAX_SECONDS = 24 * 3600.0
 """No item is longer, whatever its time stamps make of it."""
@@ -83,8 +86,14 @@ class Plan:
         """About how long the result will be; the pictures rule, if there are any."""
         video = self.info.video
         if video is not None and video.duration is not None:
-            return video.duration
+            return max(0.0, video.start) + video.duration + held_seconds(self.info)
         return self.info.duration
+
+    @property
+    def longest_seconds(self) -> float:
+        """Where to stop: broken time stamps can make a second last for years."""
+        expected = self.expected_seconds
+        return MAX_SECONDS if expected is None else min(MAX_SECONDS, 2 * expected + 600)
 
     @property
     def wall_seconds(self) -> float:
@@ -108,7 +117,11 @@ def make_plan(
     golden_header: bytes,
 ) -> Plan:
     """Decide whether the pictures must be encoded, and how."""
-    remux = info.video is not None and _may_copy(info.video, profile, golden_header)
+    remux = (
+        info.video is not None
+        and not held_seconds(info)
+        and _may_copy(info.video, profile, golden_header)
+    )
     return Plan(
         info=info,
         profile=profile,
@@ -128,7 +141,7 @@ def _may_copy(video: VideoInfo, profile: VideoProfile, golden_header: bytes) -> 
         and not video.variable_rate
         and video.frame_rate is not None
         and abs(video.frame_rate - profile.rate) < Fraction(1, 100)
-        and abs(video.start) < 1 / profile.fps
+        and abs(video.start) < 0.5 / profile.fps
     )
 
 
@@ -165,7 +178,7 @@ def video_arguments(plan: Plan, descriptor: int) -> list[str]:
         coding = ["-c:v", "copy"]
     else:
         coding = [
-            "-vf", video_filters(video, plan.profile),
+            "-vf", video_filters(video, plan.profile, held_seconds(plan.info)),
             "-fps_mode", "passthrough",
             *encoder_arguments(plan.profile, plan.options),
         ]  # fmt: skip
@@ -285,8 +298,17 @@ _HOUSE_COLOURS = (
 )
 
 
-def video_filters(video: VideoInfo, profile: VideoProfile) -> str:
-    """Everything that happens to the picture, in order."""
+def held_seconds(info: MediaInfo) -> float:
+    """How long the last picture is held so that no sound is lost; 0 for the usual small rest."""
+    video, audio = info.video, info.audio
+    if video is None or audio is None or video.duration is None or audio.duration is None:
+        return 0.0
+    rest = audio.start + audio.duration - video.start - video.duration
+    return round(rest, 3) if rest > HELD_FROM_SECONDS else 0.0
+
+
+def video_filters(video: VideoInfo, profile: VideoProfile, held: float = 0.0) -> str:
+    """Everything that happens to the picture, in order; the last one stays for `held` seconds."""
     chain = []
     source_rate = video.frame_rate or profile.rate
     if video.interlaced:
@@ -306,6 +328,8 @@ def video_filters(video: VideoInfo, profile: VideoProfile) -> str:
         chain += _fitting(profile, _colour_options(video))
     if not dropping:
         chain.append(rate)
+    if held:
+        chain.append(f"tpad=stop_mode=clone:stop_duration={held}")
     chain.append(_HOUSE_COLOURS)
     return ",".join(chain)
 
@@ -412,9 +436,21 @@ def gain_for(loudness: Loudness | None) -> float:
 # -- lengths ------------------------------------------------------------------------------------
 
 
-def still_frames(samples: int, audio: AudioProfile, profile: VideoProfile) -> int:
-    """Pictures that last at least as long as `samples` of sound."""
-    return max(1, math.ceil(Fraction(samples, audio.sample_rate) * profile.rate))
+def still_frames(audio_frames: int, audio: AudioProfile, profile: VideoProfile) -> int:
+    """Pictures that last about as long as `audio_frames` of sound, at least one."""
+    return max(1, round_half_up(Fraction(audio_frames) / audio.rate * profile.rate))
+
+
+def still_encode(frames: int, profile: VideoProfile) -> int:
+    """How many equal pictures to encode so that `pictures.repeated` can make `frames` of them.
+
+    Groups of equal pictures are equal but for a number that alternates (idr_pic_id, H.264 7.4.3:
+    neighbours must differ), so two or three groups and the broken last one are enough.
+    """
+    groups, rest = divmod(frames, profile.gop_frames)
+    if groups <= 3:
+        return frames
+    return (2 + groups % 2) * profile.gop_frames + rest
 
 
 def audio_frames_needed(pictures: int, audio: AudioProfile, profile: VideoProfile) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from playout import clock
 from playout.errors import (
     EncoderMismatch,
     PrepareLimitExceeded,
+    SourceCorrupt,
     SourceTruncated,
 )
 from playout.media import HOUSE_AUDIO, AudioProfile, VideoProfile
 from playout.prepare import headers, plan
 from playout.prepare.encoder import Encoder
-from playout.prepare.pictures import PictureOrder, TagReader
+from playout.prepare.pictures import Picture, PictureOrder, TagReader, repeated
 from playout.prepare.plan import Plan, PrepareOptions
 from playout.probe.describe import Report
 from playout.probe.parse import Container
@@ -94,6 +96,9 @@ def prepare(
     `out` then.
     """
     options = options or PrepareOptions()
+    if options.threads is None:
+        # More threads take more memory than they save time.
+        options = replace(options, threads=min(8, len(os.sched_getaffinity(0))))
     golden = headers.video_header(profile)
     reporter = _Reporter(on_progress)
     reporter.tell("probing", 0.0)
@@ -105,7 +110,8 @@ def prepare(
             wall_seconds=made.wall_seconds, memory_bytes=made.memory_bytes, cancelled=cancelled
         )
         encoder.check()
-        with _nothing_left_on_failure(out):
+        existed = out.exists()
+        try:
             try:
                 return _Preparation(made, descriptor, out, encoder, reporter).run()
             except EncoderMismatch:
@@ -114,21 +120,11 @@ def prepare(
             # The header promised more than the pictures keep: encode them after all.
             made = replace(made, mode="encode")
             return _Preparation(made, descriptor, out, encoder, reporter).run()
-
-
-@contextlib.contextmanager
-def _nothing_left_on_failure(out: Path) -> Iterator[None]:
-    existed = out.exists()
-    try:
-        yield
-    except BaseException:
-        for name in _FILES:
-            with contextlib.suppress(OSError):
-                (out / name).unlink()
-        if not existed:
-            with contextlib.suppress(OSError):
-                out.rmdir()
-        raise
+        except BaseException:
+            if not existed:
+                with contextlib.suppress(OSError):
+                    out.rmdir()
+            raise
 
 
 class _Reporter:
@@ -189,17 +185,17 @@ class _Preparation:
             sound = _SoundSink(self, audio_writer)
             if made.info.video is not None:
                 self._encode_film(pictures, sound, gain)
+                pictures.order.finish()
             else:
                 self._encode_sound(sound, gain)
                 self._encode_stills(pictures, sound)
-            frames = pictures.order.finish()
+            frames = video_writer.frames
             self._judge_length(frames)
             heard = audio_writer.frames
             self._pad(audio_writer, frames)
             self._reporter.tell("finishing", frames / made.profile.fps, share=(0.99, 1.0))
             self.check_bytes(video_writer, audio_writer)
-            video_writer.finish()
-            audio_writer.finish(content_frames=heard)
+            self._finish(video_writer, audio_writer, heard)
             self._note_lengths(frames, heard)
             return Prepared(
                 frames=frames,
@@ -210,6 +206,16 @@ class _Preparation:
                 report=made.report,
                 notes=tuple(self._notes),
             )
+
+    def _finish(self, video: TrackWriter, audio: TrackWriter, heard: int) -> None:
+        try:
+            video.finish()
+            audio.finish(content_frames=heard)
+        except BaseException:
+            # Half a preparation is none, and what was here before is replaced already.
+            for name in _FILES:
+                (self._out / name).unlink(missing_ok=True)
+            raise
 
     def check_bytes(self, *writers: TrackWriter) -> None:
         """Raise `PrepareLimitExceeded` when the tracks together are too large."""
@@ -263,19 +269,30 @@ class _Preparation:
         )
 
     def _encode_stills(self, pictures: _PictureSink, sound: _SoundSink) -> None:
-        frames = plan.still_frames(1024 * sound.frames, self._plan.audio, self._plan.profile)
+        """Encode a few groups of the cover or of black and repeat them under the whole sound."""
+        profile = self._plan.profile
+        frames = plan.still_frames(sound.frames, self._plan.audio, profile)
+        encoded = plan.still_encode(frames, profile)
+        made = list[Picture]()
+        pictures.divert(made.append)
+
+        def arguments(pipes: Sequence[int]) -> list[str]:
+            return plan.still_arguments(self._plan, pipes[0], encoded)
+
         if self._plan.info.cover_index is None:
-            self._encoder.run(
-                lambda pipes: plan.still_arguments(self._plan, pipes[0], frames), [pictures.feed]
-            )
+            self._encoder.run(arguments, [pictures.feed])
         else:
-            self._run_on_source(
-                lambda pipes: plan.still_arguments(self._plan, pipes[0], frames), [pictures.feed]
-            )
+            self._run_on_source(arguments, [pictures.feed])
+        if pictures.order.finish() != encoded:
+            raise SourceCorrupt("The cover picture cannot be decoded.")
+        for place, picture in enumerate(repeated(made, frames, profile.gop_frames)):
+            if place % 1000 == 0:
+                self._encoder.check()
+            pictures.write(picture)
 
     def _run_on_source(
         self,
-        arguments: Callable[[Any], list[str]],
+        arguments: Callable[[Sequence[int]], list[str]],
         sinks: list[Callable[[bytes], None]],
         *,
         loglevel: str = "error",
@@ -325,7 +342,8 @@ class _PictureSink:
         self._preparation = preparation
         self._writer = writer
         self._tags = TagReader()
-        self._limit = _picture_limit(preparation.plan)
+        self._limit = int(preparation.plan.longest_seconds * preparation.plan.profile.fps)
+        self._take: Callable[[Picture], None] = self.write
 
     def feed(self, data: bytes) -> None:
         """Take what the encoder wrote."""
@@ -339,13 +357,19 @@ class _PictureSink:
                         f"for {self._preparation.plan.profile.id}."
                     )
             elif tag.is_media:
-                picture = self.order.picture(tag)
-                self._writer.add_picture(picture.avcc, picture.display_index, picture.key)
-                if self._writer.frames > self._limit:
-                    raise PrepareLimitExceeded(
-                        f"The file goes on for more than {self._limit / fps:.0f} s."
-                    )
+                self._take(self.order.picture(tag))
         self._preparation.tell("video", self._writer.frames / fps)
+
+    def divert(self, take: Callable[[Picture], None]) -> None:
+        """Hand pictures to `take` from now on instead of writing them."""
+        self._take = take
+
+    def write(self, picture: Picture) -> None:
+        """Add a picture to the track."""
+        self._writer.add_picture(picture.avcc, picture.display_index, picture.key)
+        if self._writer.frames > self._limit:
+            seconds = self._limit / self._preparation.plan.profile.fps
+            raise PrepareLimitExceeded(f"The pictures go on for more than {seconds:.0f} s.")
 
 
 class _SoundSink:
@@ -357,7 +381,7 @@ class _SoundSink:
         self._tags = TagReader()
         self._primed = False
         self._header = plan.audio_header(preparation.plan.audio)
-        self._limit = int(plan.MAX_SECONDS * preparation.plan.audio.rate)
+        self._limit = int(preparation.plan.longest_seconds * preparation.plan.audio.rate)
 
     @property
     def frames(self) -> int:
@@ -375,15 +399,12 @@ class _SoundSink:
             elif tag.is_media:
                 self._writer.add_frame(tag.payload)
                 if self._writer.frames > self._limit:
-                    raise PrepareLimitExceeded("The sound goes on for more than a day.")
+                    seconds = self._preparation.plan.longest_seconds
+                    raise PrepareLimitExceeded(f"The sound goes on for more than {seconds:.0f} s.")
         if self._preparation.plan.info.video is None:
             self._preparation.tell(
                 "audio", self._writer.frames / float(self._preparation.plan.audio.rate)
             )
-
-
-def _picture_limit(made: Plan) -> int:
-    return int(plan.MAX_SECONDS * made.profile.fps)
 
 
 class _ProgressLines:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import sys
+import time
 from typing import Any
 
 import av
@@ -18,6 +19,9 @@ SAMPLED_FRAMES = 400
 """Enough to see a variable rate and a few key frames."""
 
 DECODED_FRAMES = 6
+
+SEARCH_SECONDS = 10.0
+"""How long to look for sound that begins late."""
 
 
 def main() -> int:
@@ -46,12 +50,10 @@ def read_facts(descriptor: int, demuxer: str) -> dict[str, Any]:
         options |= {"enable_drefs": "0", "use_absolute_path": "0"}
     with av.open("fd:", format=demuxer, options=options, metadata_errors="ignore") as container:
         streams = [_stream_facts(stream) for stream in container.streams]
-        if len(streams) <= 64:
-            _sample(container, streams)
-        start = container.start_time
         return {
             "duration": _scaled(container.duration, 1 / 1_000_000),
-            "start": _scaled(start, 1 / 1_000_000),
+            "start": _scaled(container.start_time, 1 / 1_000_000),
+            "read_all": len(streams) <= 64 and _sample(container, streams),
             "streams": streams,
         }
 
@@ -67,6 +69,7 @@ def _stream_facts(stream: Any) -> dict[str, Any]:
         ),
         "duration": _scaled(stream.duration, stream.time_base),
         "start": _scaled(stream.start_time, stream.time_base),
+        "packets": 0,
         "decoded": 0,
         "codec": None,
         "profile": None,
@@ -102,40 +105,51 @@ def _stream_facts(stream: Any) -> dict[str, Any]:
     return facts
 
 
-def _sample(container: Any, streams: list[dict[str, Any]]) -> None:
-    """Read the first packets, decode a few of them, and note what only frames can tell."""
+def _sample(container: Any, streams: list[dict[str, Any]]) -> bool:
+    """Read the first packets, decode a few of them, and note what only frames can tell.
+
+    True when the file was read to its end.
+    """
     wanted = [
         stream
         for stream in container.streams
-        if stream.type in ("video", "audio") and not streams[stream.index]["attached"]
+        if stream.type in ("video", "audio")
+        and not streams[stream.index]["attached"]
         and getattr(stream, "codec_context", None) is not None
-    ]  # fmt: skip
+    ]
     for stream in wanted:
         stream.codec_context.thread_count = 1
-    films = [stream for stream in wanted if stream.type == "video"]
-    packets = 0
+    begun = time.monotonic()
     try:
         for packet in container.demux(wanted) if wanted else ():
-            packets += 1
             facts = streams[packet.stream.index]
+            if packet.size:
+                facts["packets"] += 1
             if packet.stream.type == "video" and packet.pts is not None:
-                time = float(packet.pts * packet.stream.time_base)
-                facts["times"].append(time)
-                if packet.is_keyframe:
-                    facts["key_times"].append(time)
+                _note_time(packet, facts)
             if facts["decoded"] < DECODED_FRAMES:
                 _decode(packet, facts)
-            if packets > 20_000 or _enough(streams, wanted, films):
-                break
+            if _enough(streams, wanted) or time.monotonic() - begun > SEARCH_SECONDS:
+                return False
     except (av.FFmpegError, OSError, ValueError):
-        return  # What was seen so far has to do; judging is not our task.
+        return False  # What was seen so far has to do; judging is not our task.
+    return True
 
 
-def _enough(streams: list[dict[str, Any]], wanted: list[Any], films: list[Any]) -> bool:
-    if films:
-        sampled = max(len(streams[film.index]["times"]) for film in films)
-        return sampled >= SAMPLED_FRAMES
-    return all(streams[stream.index]["decoded"] for stream in wanted)
+def _enough(streams: list[dict[str, Any]], wanted: list[Any]) -> bool:
+    films = [streams[stream.index] for stream in wanted if stream.type == "video"]
+    sampled = max((len(film["times"]) for film in films), default=SAMPLED_FRAMES)
+    return sampled >= SAMPLED_FRAMES and all(
+        streams[stream.index]["decoded"] for stream in wanted if stream.type == "audio"
+    )
+
+
+def _note_time(packet: Any, facts: dict[str, Any]) -> None:
+    if len(facts["times"]) < SAMPLED_FRAMES:
+        moment = float(packet.pts * packet.stream.time_base)
+        facts["times"].append(moment)
+        if packet.is_keyframe:
+            facts["key_times"].append(moment)
 
 
 def _decode(packet: Any, facts: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import enum
 import itertools
 import struct
@@ -133,6 +135,7 @@ class VideoInfo:
     full_range: bool
     duration: float | None
     start: float
+    """Seconds after the beginning of the file."""
     gop_seconds: float | None
     """Longest distance of key frames among the first frames, where that was cheap to see."""
     header_hex: str
@@ -320,16 +323,11 @@ def _is_mp3(head: bytes) -> bool:
 def _as_text(head: bytes) -> str | None:
     """The beginning as text, or None when it is binary."""
     sample = head[:4096]
-    encodings = ["utf-8-sig"]
-    if sample.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    for encoding in encodings:
-        try:
-            text = sample.decode(encoding)
-        except UnicodeDecodeError as error:
-            if error.start < len(sample) - 4:
-                break
-            text = sample[: error.start].decode(encoding)
+    encoding = "utf-16" if sample.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    # Incremental, since the sample may end inside a character.
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with contextlib.suppress(UnicodeDecodeError):
+        text = decoder.decode(sample)
         if all(mark.isprintable() or mark in "\r\n\t\f" for mark in text):
             return text
     # Old one-byte encodings: text, when nearly everything is printable ASCII.
@@ -381,6 +379,8 @@ def _check_boxes(size: int, read_at: Callable[[int, int], bytes]) -> None:
         offset += length
     if not index_found:
         raise SourceTruncated("The file has no index (moov): its end was never written.")
+    if not media_found:
+        raise SourceTruncated("The file has an index but no media: its end is missing.")
 
 
 def _check_segment(size: int, read_at: Callable[[int, int], bytes]) -> None:
@@ -413,7 +413,7 @@ def _vint_bytes(first: int) -> int:
 
 def _check_riff(size: int, read_at: Callable[[int, int], bytes]) -> None:
     head = read_at(0, 12)
-    if head[:4] != b"RIFF":
+    if len(head) < 12 or head[:4] != b"RIFF":
         return
     length = struct.unpack("<I", head[4:8])[0]
     # Writers that cannot seek leave 0 or all ones; one byte of padding is often forgotten.
@@ -441,10 +441,11 @@ def media_info(
     sounds = [s for s in streams if s["type"] == "audio" and s.get("rate")]
     for stream in films:
         _check_size(stream, limits)
-    film = _first_choice(films)
-    sound = _first_choice(sounds)
-    video = _video_info(film, limits) if film is not None else None
-    audio = _audio_info(sound) if sound is not None else None
+    film = _first_choice(films, read_all=facts["read_all"])
+    sound = _first_choice(sounds, read_all=facts["read_all"])
+    begin = facts["start"] or 0.0
+    video = _video_info(film, begin, limits) if film is not None else None
+    audio = _audio_info(sound, begin) if sound is not None else None
     if video is None and audio is None:
         if covers:
             raise SourceIsImage("The file holds only a picture.")
@@ -471,15 +472,16 @@ def media_info(
     )
 
 
-def _first_choice(streams: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    decodable = [s for s in streams if s.get("decoded")]
-    if not decodable:
-        if streams:
-            raise SourceCorrupt(
-                f"Not one {streams[0]['codec'] or 'unknown'} frame of the file can be decoded."
-            )
-        return None
-    return next((s for s in decodable if s["default"]), decodable[0])
+def _first_choice(streams: Sequence[dict[str, Any]], *, read_all: bool) -> dict[str, Any] | None:
+    """The default track, or the first, of those that hold something that can be decoded."""
+    usable = [s for s in streams if s["decoded"]]
+    if not usable and any(s["packets"] for s in streams):
+        raise SourceCorrupt(
+            f"Not one {streams[0]['codec'] or 'unknown'} frame of the file can be decoded."
+        )
+    if not usable and not read_all:
+        usable = [s for s in streams if s["duration"]]  # It begins later than we looked.
+    return next((s for s in usable if s["default"]), usable[0] if usable else None)
 
 
 def _check_size(stream: dict[str, Any], limits: ProbeLimits) -> None:
@@ -488,7 +490,7 @@ def _check_size(stream: dict[str, Any], limits: ProbeLimits) -> None:
         raise SourceTooLarge(f"The picture is {width}x{height}, larger than we accept.")
 
 
-def _video_info(stream: dict[str, Any], limits: ProbeLimits) -> VideoInfo:
+def _video_info(stream: dict[str, Any], begin: float, limits: ProbeLimits) -> VideoInfo:
     rate = _fraction(stream["average_rate"]) or _fraction(stream["guessed_rate"])
     measured = _measured_rate(stream["times"])
     if rate is None or rate > limits.frame_rate:
@@ -511,13 +513,13 @@ def _video_info(stream: dict[str, Any], limits: ProbeLimits) -> VideoInfo:
         primaries=_name(_PRIMARIES, stream["primaries"]),
         full_range=stream["range"] == 2 or stream["pixel_format"].startswith("yuvj"),
         duration=_seconds(stream["duration"]),
-        start=stream["start"] or 0.0,
+        start=_start(stream["start"], begin),
         gop_seconds=_longest_gop(stream["key_times"]),
         header_hex=stream["header"],
     )
 
 
-def _audio_info(stream: dict[str, Any]) -> AudioInfo:
+def _audio_info(stream: dict[str, Any], begin: float) -> AudioInfo:
     return AudioInfo(
         index=stream["index"],
         codec=stream["codec"],
@@ -526,13 +528,17 @@ def _audio_info(stream: dict[str, Any]) -> AudioInfo:
         layout=stream["layout"],
         sample_rate=stream["rate"],
         duration=_seconds(stream["duration"]),
-        start=stream["start"] or 0.0,
+        start=_start(stream["start"], begin),
         header_hex=stream["header"],
     )
 
 
 def _seconds(value: float | None) -> float | None:
     return value if value is not None and value > 0 else None
+
+
+def _start(start: float | None, begin: float) -> float:
+    return 0.0 if start is None else round(start - begin, 6)
 
 
 def _fraction(value: Sequence[int] | None) -> Fraction | None:
