@@ -5,6 +5,7 @@ Lease columns are written by `lease`, all others by `services` and `preparation`
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.conf import settings
@@ -13,6 +14,9 @@ from django.db.models import F, Q
 from django.urls import reverse
 
 from apps.core.models import Record
+
+UPLOAD_LIFETIME = timedelta(hours=24)
+"""An upload that receives nothing for so long is thrown away."""
 
 
 class AssetState(models.TextChoices):

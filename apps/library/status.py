@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.library.models import Asset, AssetKind, AssetState, Failable, Rendition, TrackState
+from apps.library.models import (
+    UPLOAD_LIFETIME,
+    Asset,
+    AssetKind,
+    AssetState,
+    Failable,
+    Rendition,
+    TrackState,
+)
+
+_STILL_SENDING = UPLOAD_LIFETIME - timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,8 @@ def asset_status(asset: Asset) -> Status:
     """Of the file and of what is being made from it; reads `asset.renditions.all()`."""
     if asset.state == AssetState.UPLOADING:
         upload = getattr(asset, "upload", None)
+        if upload is not None and upload.expires_at - timezone.now() > _STILL_SENDING:
+            return Status("busy", _("Uploading"), percent=upload.percent)
         return Status(
             "neutral",
             _("Not finished"),

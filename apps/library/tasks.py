@@ -19,7 +19,7 @@ LONGEST_PREPARATION_S = 24 * 3600
 SWEEP_ROWS = 200
 
 
-@shared_task(name="apps.library.tasks.check_asset")  # type: ignore[untyped-decorator]
+@shared_task(name="apps.library.tasks.check_asset")
 def check_asset(asset_id: str) -> None:
     """Find out what a file is; prepare it in the default format when it can be used."""
     state = preparation.check(uuid.UUID(asset_id))
@@ -29,7 +29,7 @@ def check_asset(asset_id: str) -> None:
         services.wake_work(asset=asset)
 
 
-@shared_task(  # type: ignore[untyped-decorator]
+@shared_task(
     name="apps.library.tasks.prepare_rendition",
     time_limit=LONGEST_PREPARATION_S + 60,
     soft_time_limit=LONGEST_PREPARATION_S,
@@ -39,7 +39,7 @@ def prepare_rendition(rendition_id: str) -> None:
     preparation.prepare(uuid.UUID(rendition_id))
 
 
-@shared_task(name="apps.library.tasks.sweep")  # type: ignore[untyped-decorator]
+@shared_task(name="apps.library.tasks.sweep")
 def sweep() -> None:
     """Queue what was forgotten, throw away what nobody finished, purge what was deleted."""
     checking = Asset.objects.filter(state=AssetState.CHECKING, deleted_at__isnull=True)

@@ -21,6 +21,13 @@
     if (event.target instanceof HTMLDialogElement) event.target.close();
   });
 
+  // A fragment with a <dialog> loaded into #dialog-slot opens at once.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id !== "dialog-slot") return;
+    for (const menu of menus()) menu.open = false;
+    event.detail.target.querySelector("dialog")?.showModal();
+  });
+
   // One open menu at a time; a click elsewhere or Escape closes it and gives the focus back.
   const menus = () => document.querySelectorAll("details[data-menu][open]");
   document.addEventListener("click", (event) => {

@@ -14,7 +14,6 @@ import shutil
 import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
@@ -31,11 +30,8 @@ from apps.accounts.models import User, Workspace
 from apps.billing.entitlements import entitlements_for
 from apps.core.wake import wake_task_on_commit
 from apps.library import preparation
-from apps.library.models import Asset, AssetState, Upload
+from apps.library.models import UPLOAD_LIFETIME, Asset, AssetState, Upload
 from apps.library.selectors import storage_used
-
-UPLOAD_LIFETIME = timedelta(hours=24)
-"""An upload that receives nothing for so long is thrown away."""
 
 DISK_RESERVE_BYTES = 512 << 20
 """Left free on the disk whatever people upload: what is on air needs its cache and its logs."""
@@ -176,7 +172,7 @@ def finish_upload(*, upload: Upload) -> None:
         _store(upload)
 
 
-def receive_file(*, workspace: Workspace, by: User, file: UploadedFile) -> Asset:
+def receive_file(*, workspace: Workspace, by: User, file: UploadedFile[bytes]) -> Asset:
     """Take a file that came as one form field.
 
     Raises:
