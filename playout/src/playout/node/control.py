@@ -209,12 +209,13 @@ async def run(
     reports: Reports,
     stop: asyncio.Event,
     on_ready: Callable[[Callable[[], None]], None] = lambda wake: None,
-    leave_pumps: bool = False,
+    leave_pumps: Callable[[], bool] = lambda: False,
 ) -> None:
     """Be the node until `stop` is set; then end what runs, gracefully, and release the leases.
 
     `on_ready` receives a function that makes the next sweep come at once; it may be called from
-    any thread. With `leave_pumps` the pumps stay on air for a successor to adopt.
+    any thread. When `leave_pumps` says so, once `stop` is set, the pumps stay on air for a
+    successor to adopt.
     """
     config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     loop = asyncio.get_running_loop()
@@ -237,10 +238,10 @@ async def run(
     linked = asyncio.create_task(pump.run(), name="pump link")
     try:
         await supervisor.run(stop)
-        if not leave_pumps:
+        if not leave_pumps():
             await supervisor.drain()
     finally:
-        if not leave_pumps:
+        if not leave_pumps():
             await pump.stop()
         linked.cancel()
         with contextlib.suppress(asyncio.CancelledError):
