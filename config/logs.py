@@ -40,7 +40,8 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
                 "foreign_pre_chain": _SHARED,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    *([structlog.processors.format_exc_info] if as_json else []),
+                    # Before redaction: a traceback quotes addresses, and so keys.
+                    structlog.processors.format_exc_info,
                     redact_event,
                     renderer,
                 ],
