@@ -58,6 +58,7 @@ class PumpLink:
         self._name = name
         self.on_change: Callable[[], None] = lambda: None
         self._process: subprocess.Popen[bytes] | None = None
+        self._ending = False
         self._socket_path = config.directory / f"{name}.sock"
         self._deadline = Deadline(config.directory / f"{name}.deadline")
         self._writer: asyncio.StreamWriter | None = None
@@ -101,17 +102,18 @@ class PumpLink:
     # -- life -------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep a pump running and listen to it, for ever."""
+        """Keep a pump running and listen to it, until `stop` was called."""
         loop = asyncio.get_running_loop()
         failures = 0
-        while True:
+        while not self._ending:
             began = loop.time()
             try:
                 reader, self._writer = await self._adopt_or_start()
                 self._send("hello")
                 while line := await reader.readline():
                     self._take(decode(line))
-                log.warning("The pump (process %d) is gone.", self.pid)
+                if not self._ending:
+                    log.warning("The pump (process %d) is gone.", self.pid)
             except (OSError, ValueError, NodeProtocolError, TimeoutError) as error:
                 log.warning("The pump cannot be reached: %s", error)
             finally:
@@ -119,8 +121,10 @@ class PumpLink:
                 if self._writer is not None:
                     self._writer.close()
                     self._writer = None
+            pause = _RESPAWN_SECONDS[min(failures, len(_RESPAWN_SECONDS) - 1)]
             failures = 0 if loop.time() - began > _STEADY_SECONDS else failures + 1
-            await asyncio.sleep(_RESPAWN_SECONDS[min(failures, len(_RESPAWN_SECONDS)) - 1])
+            if not self._ending:
+                await asyncio.sleep(pause)
 
     async def _adopt_or_start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         with contextlib.suppress(OSError):
@@ -194,6 +198,7 @@ class PumpLink:
 
     async def stop(self, seconds: float = 8.0) -> None:
         """Tell the pump to end its outputs gracefully and itself, and wait for that."""
+        self._ending = True
         self._send("stop")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

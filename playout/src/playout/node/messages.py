@@ -11,7 +11,7 @@ user can enter, since `set` carries stream keys.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from playout.errors import NodeProtocolError
@@ -23,6 +23,8 @@ VERSION = 1
 MAX_LINE_BYTES = 16 << 20
 
 Message = dict[str, Any]
+
+_REPORT_FIELDS = tuple(field.name for field in fields(OutputReport))
 
 
 def encode(kind: str, **values: Any) -> bytes:
@@ -80,7 +82,10 @@ def desired_from_json(values: Message) -> DesiredOutput:
 
 def report_to_json(report: OutputReport) -> Message:
     """A report as plain values."""
-    return {**asdict(report), "state": report.state.value}
+    # Written out, since a pump makes one a second for each stream and `asdict` copies deeply.
+    values = {name: getattr(report, name) for name in _REPORT_FIELDS}
+    events = [asdict(event) for event in report.events]
+    return {**values, "state": report.state.value, "events": events}
 
 
 def report_from_json(values: Message) -> OutputReport:

@@ -191,8 +191,8 @@ class PumpedOutput:
         self.state = after(self.state, happening)
         self._pump.report_soon()
 
-    def report(self) -> OutputReport:
-        """What is real now; hands over the events since the last report."""
+    def report(self, late_ms: float) -> OutputReport:
+        """What is real now, on a pump that is `late_ms`; hands over the events since the last."""
         events = tuple(self._events)
         self._events.clear()
         progress = self.output.progress
@@ -214,7 +214,7 @@ class PumpedOutput:
             bytes_sent=progress.bytes_sent if progress is not None else 0,
             bytes_acked=progress.bytes_acked if progress is not None else 0,
             kbps=progress.kbps if progress is not None else 0,
-            late_ms=self._pump.lateness.percentile_ms(0.99),
+            late_ms=late_ms,
             reconnects=max(0, self.output.sessions - 1),
             item_id=now.item.id if now is not None and live else "",
             item_position_ms=position if live else 0,
@@ -434,12 +434,14 @@ class Pump:
     def _send_reports(self) -> None:
         if self._control is None or self._control.is_closing():
             return
+        late_ms = self.lateness.summary()
+        reports = [output.report(late_ms["p99"]) for output in self.outputs.values()]
         self._control.write(
             encode(
                 "report",
                 running=self._list(),
-                outputs=[report_to_json(output.report()) for output in self.outputs.values()],
-                late_ms=self.lateness.summary(),
+                outputs=[report_to_json(report) for report in reports],
+                late_ms=late_ms,
             )
         )
 

@@ -33,6 +33,7 @@ STABLE_SECONDS = 10.0
 """A session that was on air this long has earned a fresh start of the back-off."""
 SUSPICIOUS_SESSIONS = 3
 """So many sessions in a row that ended right after publishing point to the key."""
+MIN_WINDOW_BYTES = 16_000
 MISSING_MEDIA_SECONDS = 1.0
 FENCED_SECONDS = 0.25
 
@@ -244,8 +245,9 @@ class Output:
     def _window_bytes(self) -> int:
         """About one second of media, so that proof comes soon and costs little."""
         item = self.programme.versions[-1].items[0]
-        kbps = self._shelf.track(item.video, TrackKind.VIDEO).description.kbps
-        return max(32_000, kbps * 125)
+        track = self._shelf.track(item.video, TrackKind.VIDEO)
+        seconds = track.frames / track.description.rate
+        return max(MIN_WINDOW_BYTES, int(track.layout.data_bytes / seconds))
 
     def _epoch(self) -> int:
         if self._epoch_ns is None:
