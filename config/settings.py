@@ -218,7 +218,7 @@ if IN_PRODUCTION:
     ):
         if any(word in _value.lower() for word in _known[:4]) or _value.lower() in _known:
             raise ImproperlyConfigured(f"{_name} is an example value. Generate one of your own.")
-    if len(SECRET_KEY) < 40 or len(set(SECRET_KEY)) < 8:
+    if len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 8:
         raise ImproperlyConfigured(
             "SECRET_KEY is too short or too regular. Use 50 random characters."
         )

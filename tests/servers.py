@@ -1,6 +1,6 @@
 """Real servers for tests: PostgreSQL, Valkey and an S3-compatible store, on this machine only.
 
-    python -m tests.servers -- COMMAND …     runs COMMAND with all three, its settings pointing there
+python -m tests.servers -- COMMAND …     runs COMMAND with all three, its settings pointing there
 """
 
 from __future__ import annotations

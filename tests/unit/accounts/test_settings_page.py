@@ -28,9 +28,7 @@ def test_a_person_signs_up_by_e_mail_and_lands_in_a_workspace_of_their_own(db):
 
 
 def test_signing_in_takes_the_e_mail_in_any_case(alice):
-    answer = Client().post(
-        "/accounts/login/", {"login": "ALICE@example.org", "password": PASSWORD}
-    )
+    answer = Client().post("/accounts/login/", {"login": "ALICE@example.org", "password": PASSWORD})
     assert answer.status_code == 302
 
 
