@@ -56,6 +56,8 @@ class Environment:
         """A whole number that is not below `least`."""
 
         def parse(raw: str) -> int:
+            if not raw.isascii() or not raw.isdigit():
+                raise ValueError("must be a whole number")
             value = int(raw)
             if value < least:
                 raise ValueError(f"must be at least {least}")

@@ -150,7 +150,7 @@ def object_store() -> Iterator[S3]:
                 try:
                     client.create_bucket(Bucket=store.bucket)
                     client.put_object(Bucket=store.bucket, Key="probe", Body=b"x")
-                except Exception:
+                except Exception:  # noqa: BLE001 - it is still coming up
                     return False
                 return True
 

@@ -13,7 +13,7 @@ from apps.accounts.access import (
 from apps.accounts.models import Membership, Role
 
 
-@pytest.mark.parametrize("lower, higher", [("viewer", "editor"), ("editor", "owner")])
+@pytest.mark.parametrize(("lower", "higher"), [("viewer", "editor"), ("editor", "owner")])
 def test_roles_are_ordered_by_rights_not_by_spelling(lower, higher):
     assert Role(lower) < Role(higher)
     assert Role(higher) >= Role(lower)

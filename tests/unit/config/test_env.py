@@ -15,7 +15,7 @@ def env(**variables):
 
 
 @pytest.mark.parametrize(
-    "raw, size",
+    ("raw", "size"),
     [("262144", 262144), ("256K", 262144), ("15M", 15 << 20), ("2g", 2 << 30), ("1T", 1 << 40)],
 )
 def test_sizes_are_powers_of_1024(raw, size):
@@ -40,10 +40,9 @@ def test_other_sizes_are_refused(raw):
     ],
 )
 def test_a_bad_value_names_the_variable_but_does_not_repeat_it(read):
-    with pytest.raises(ImproperlyConfigured, match="^X: ") as caught:
+    with pytest.raises(ImproperlyConfigured, match=r"^X: ") as caught:
         read(env(X="hunter22"))
-    if "invalid literal" not in str(caught.value):
-        assert "hunter22" not in str(caught.value)
+    assert "hunter22" not in str(caught.value)
 
 
 def test_an_empty_value_means_the_default():

@@ -47,7 +47,7 @@ def test_production_does_not_start_without(name):
 
 
 @pytest.mark.parametrize(
-    "name, value",
+    ("name", "value"),
     [
         ("SECRET_KEY", "django-insecure-0123456789012345678901234567890123456789"),
         ("SECRET_KEY", "change-me"),

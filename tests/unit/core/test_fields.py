@@ -52,7 +52,7 @@ def test_an_opened_secret_does_not_show_itself():
 def test_the_database_holds_no_secret():
     with isolate_apps("apps.core"):
 
-        class Keeper(models.Model):
+        class Keeper(models.Model):  # noqa: DJ008
             secret = EncryptedTextField(blank=True)
 
             class Meta:

@@ -31,7 +31,7 @@ def test_an_odd_key_in_an_address_is_masked_too():
 
 
 @pytest.mark.parametrize(
-    "line, secret",
+    ("line", "secret"),
     [
         ("connect postgresql://user:hunter22@db/name", "hunter22"),
         ("redis://:hunter22@cache:6379/0", "hunter22"),
