@@ -25,8 +25,8 @@ def check_asset(asset_id: str) -> None:
     state = preparation.check(uuid.UUID(asset_id))
     if state == AssetState.READY:
         asset = Asset.objects.get(pk=asset_id)
+        services.wake_work(asset=asset)  # What streams asked for while it was being checked.
         services.request_rendition(asset=asset, profile=preparation.default_profile_id())
-        services.wake_work(asset=asset)
 
 
 @shared_task(

@@ -14,8 +14,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -238,16 +237,16 @@ def prepare(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_GET
-def thumbnail(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponseBase:
+def thumbnail(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
     """A picture of the file, for members only; made by us, so it is what it says it is."""
     found = get_asset_for(request.user, asset_id)
     if not found.thumbnail_key:
         raise Http404("This file has no picture.")
     try:
-        picture = default_storage.open(found.thumbnail_key)
+        with default_storage.open(found.thumbnail_key) as picture:
+            response = HttpResponse(picture.read(), content_type="image/jpeg")
     except FileNotFoundError as error:
         raise Http404("The picture is gone.") from error
-    response = FileResponse(picture, content_type="image/jpeg")
     response["Cache-Control"] = "private, max-age=86400"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"

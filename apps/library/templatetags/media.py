@@ -29,3 +29,9 @@ def size(count: int | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+@register.filter
+def profile_name(profile: str) -> str:
+    """A house format without its version, which only rows need."""
+    return profile.partition("@")[0]
