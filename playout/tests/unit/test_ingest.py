@@ -122,6 +122,14 @@ class TestTheLiveStream:
         header = flv.file_header(has_video=False)
         assert live.opening() == header + flv.encode_tag(8, 2300, SOUND_HEADER)
 
+    def test_the_end_of_a_sequence_is_no_key_frame(self) -> None:
+        live = begun()
+        live.take(video(0, b"new", key=True))
+        opening = live.opening()
+        live.take(MessageReceived(MessageKind.VIDEO, 33, b"\x17\x02\x00\x00\x00"))
+        assert live.opening() == opening
+        assert live.video_messages == 1
+
     def test_a_group_that_grows_too_long_is_not_kept(self) -> None:
         live = LiveStream(max_cached_bytes=1000)
         live.take(video(0, key=True))

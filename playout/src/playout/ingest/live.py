@@ -121,6 +121,8 @@ class LiveStream:
         if flv.is_video_header(message.payload):
             self._video_header = message.payload
             return
+        if not flv.is_picture(message.payload):
+            return  # the end of a sequence, with which ffmpeg leaves
         self.video_messages += 1
         self.last_video_ms = message.timestamp
         self._picture_times.append(message.timestamp)

@@ -43,11 +43,19 @@ def encode_tag(tag_type: int, timestamp: int, payload: bytes) -> bytes:
     )
 
 
-def is_key_frame(video: bytes) -> bool:
-    """True when a video body holds a picture that needs no other; false for a sequence header."""
-    if not video:
+def is_picture(video: bytes) -> bool:
+    """True when a video body holds a picture: neither configuration nor the end of a sequence."""
+    if len(video) < 2:
         return False
-    return (video[0] >> 4) & 0x07 == 1 and not is_video_header(video)
+    if video[0] & 0x80:
+        # Enhanced RTMP: the low bits are the packet type; 1 and 3 are coded frames.
+        return video[0] & 0x0F in (1, 3)
+    return video[0] & 0x0F != 7 or video[1] == 1
+
+
+def is_key_frame(video: bytes) -> bool:
+    """True when a video body holds a picture that needs no other."""
+    return is_picture(video) and (video[0] >> 4) & 0x07 == 1
 
 
 def is_video_header(video: bytes) -> bool:
@@ -55,8 +63,7 @@ def is_video_header(video: bytes) -> bool:
     if not video:
         return False
     if video[0] & 0x80:
-        # Enhanced RTMP: the low bits are the packet type, 0 is the start of a sequence.
-        return video[0] & 0x0F == 0
+        return video[0] & 0x0F == 0  # the start of a sequence
     return video[0] & 0x0F == 7 and len(video) > 1 and video[1] == 0
 
 
