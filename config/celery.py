@@ -20,12 +20,20 @@ def _keep_our_logging(**_: Any) -> None:
     """Being connected is enough: Celery leaves the logging that Django configured alone."""
 
 
+_inherited: list[Any] = []
+
+
 @worker_process_init.connect
 def _open_own_connections(**_: Any) -> None:
-    """A forked child cannot use its parent's connection pool: the pool's threads stayed there."""
+    """Forget, without closing, what a forked child inherited.
+
+    Closing would end the parent's session at the server, and the threads that look after the
+    parent's pool did not come along. The references are kept, so that nothing is closed later.
+    """
     from django.db import connections
 
     for connection in connections.all(initialized_only=True):
-        connection.close()
-        if hasattr(connection, "close_pool"):
-            connection.close_pool()
+        _inherited.append(connection.connection)
+        connection.connection = None
+        pools: dict[str, Any] = getattr(connection, "_connection_pools", {})
+        _inherited.append(pools.pop(connection.alias, None))

@@ -15,6 +15,15 @@ from tests import servers
 PASSWORD = "correct horse battery staple"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test's folder says what it needs."""
+    for item in items:
+        if "/tests/integration/" in item.path.as_posix():
+            item.add_marker(pytest.mark.integration)
+        elif "/tests/e2e/" in item.path.as_posix():
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture
 def alice(db: None) -> User:
     """Owns the workspace."""
