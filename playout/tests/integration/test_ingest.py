@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import secrets
+import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from judges.clips import Clip, ClipShelf
+from judges.nginx import Nginx, user_line
 from judges.recording import Recording, payload_md5
-from judges.tools import ffmpeg
+from judges.tools import ffmpeg, free_port, nginx_module
 
 from playout.ingest.server import IngestServer
 from playout.ingest.session import Limits
@@ -462,3 +466,98 @@ class TestTheServer:
             assert session.ended_at is not None
             writer.close()
         assert asyncio.all_tasks() == before
+
+
+class TestOtherClients:
+    async def test_it_records_what_nginx_pushes_on(self, clip: Path, tmp_path: Path) -> None:
+        """nginx-rtmp as a client: chunk sizes, headers and commands of another maker."""
+        prefix = tmp_path / "nginx"
+        prefix.mkdir()
+        async with IngestServer(record=tmp_path) as server:
+            port = free_port()
+            nginx = Nginx(prefix, _RELAY.format(
+                module=nginx_module("ngx_rtmp_module.so"), prefix=prefix, user=user_line(),
+                port=port, target=f"rtmp://127.0.0.1:{server.port}/live",
+            ), port)  # fmt: skip
+            await asyncio.to_thread(nginx.start)
+            try:
+                address = f"rtmp://127.0.0.1:{port}/relay/demo"
+                process = await ffmpeg_publishes(clip, address, "-re", "-t", "4.5", loop=True)
+                session = await server.wait_for_publish()
+                await finish(process)
+                await session.wait_ended()
+            finally:
+                await asyncio.to_thread(nginx.stop)
+        assert session.recording is not None
+        recording = Recording(session.recording)
+        assert recording.decode_errors == []
+        # nginx begins with the first key frame after it has connected.
+        pictures = payload_md5(session.recording, "video")
+        assert len(pictures) >= 40
+        assert pictures == (2 * payload_md5(clip, "video"))[: len(pictures)]
+
+    async def test_it_records_ffmpeg_across_24_bits_of_time(
+        self, clip: Path, tmp_path: Path
+    ) -> None:
+        async with IngestServer(record=tmp_path) as server:
+            process = await asyncio.create_subprocess_exec(
+                ffmpeg(), "-nostdin", "-v", "error", "-i", str(clip), "-c", "copy",
+                "-output_ts_offset", "16776", "-f", "flv", url(server, "demo"),
+            )  # fmt: skip
+            assert await asyncio.wait_for(process.wait(), 20) == 0
+            session = await server.wait_for_publish()
+            await session.wait_ended()
+        assert session.recording is not None
+        recording = Recording(session.recording)
+        assert recording.decode_errors == []
+        assert payload_md5(session.recording, "video") == payload_md5(clip, "video")
+        assert recording.video[0].dts < 2**24 < recording.video[-1].dts
+
+
+class TestTheCommand:
+    async def test_it_receives_until_it_is_told_to_stop(self, clip: Path, tmp_path: Path) -> None:
+        keys = tmp_path / "keys.json"
+        keys.write_text(json.dumps([KEY]))
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "playout", "ingest", "--listen", "127.0.0.1:0",
+            "--http", "127.0.0.1:0", "--record", str(tmp_path / "out"), "--key-file", str(keys),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert command.stdout is not None
+        try:
+            line = (await asyncio.wait_for(command.stdout.readline(), 20)).decode()
+            port = re.fullmatch(r"Receiving at rtmp://127\.0\.0\.1:(\d+)/APP/STREAM\n", line)
+            assert port is not None, line
+            address = f"rtmp://127.0.0.1:{port[1]}/live/{KEY}"
+            assert await finish(await ffmpeg_publishes(clip, address)) == ""
+        finally:
+            command.send_signal(signal.SIGTERM)
+            out, errors = await asyncio.wait_for(command.communicate(), 10)
+        assert command.returncode == 0
+        assert errors == b""
+        assert f"{KEY_ID}: session 1 began." in out.decode()
+        assert KEY not in out.decode()
+        (file,) = (tmp_path / "out").iterdir()
+        assert file.name == f"{KEY_ID}-1.flv"
+        assert len(Recording(file).video) == 90
+
+
+_RELAY = """
+load_module {module};
+daemon off;
+master_process off;
+{user}
+pid {prefix}/nginx.pid;
+error_log {prefix}/error.log info;
+events {{ worker_connections 64; }}
+rtmp {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port};
+        application relay {{
+            live on;
+            push {target};
+        }}
+    }}
+}}
+"""

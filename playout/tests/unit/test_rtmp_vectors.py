@@ -1,4 +1,4 @@
-"""Golden bytes: what real programs said (`vectors/rtmp/capture.py` heard it), and what ours says."""
+"""Golden bytes: what real programs said (see `vectors/rtmp/capture.py`), and what ours says."""
 
 from __future__ import annotations
 
