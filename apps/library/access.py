@@ -29,14 +29,24 @@ def get_asset_for(
         Http404: there is none, or `user` is a stranger in its workspace.
         PermissionDenied: the user's role there is lower than `role`.
     """
+    return open_asset_for(user, asset_id, role, deleted=deleted)[0]
+
+
+def open_asset_for(
+    user: User | AnonymousUser,
+    asset_id: uuid.UUID,
+    role: Role = Role.VIEWER,
+    *,
+    deleted: bool = False,
+) -> tuple[Asset, Role]:
+    """Like `get_asset_for`, together with the role that `user` has there."""
     assets: QuerySet[Asset] = Asset.objects.select_related("workspace").filter(
         pk=asset_id, deleted_at__isnull=not deleted
     )
     asset = assets.first()
     if asset is None:
         raise Http404("There is no such file.")
-    require(user, asset.workspace, role)
-    return asset
+    return asset, require(user, asset.workspace, role)
 
 
 def get_upload_for(user: User | AnonymousUser, upload_id: uuid.UUID) -> Upload:

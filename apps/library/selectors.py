@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Prefetch, Q, QuerySet, Sum
+from django.db.models import Prefetch, Q, QuerySet, Sum, prefetch_related_objects
 from django.utils.dateparse import parse_datetime
 
 from apps.accounts.models import Workspace
@@ -38,6 +38,13 @@ def with_renditions(assets: QuerySet[Asset]) -> QuerySet[Asset]:
     """The same assets with everything that their state is computed from."""
     return assets.select_related("upload").prefetch_related(
         Prefetch("renditions", Rendition.objects.select_related("video", "audio"))
+    )
+
+
+def load_renditions(asset: Asset) -> None:
+    """Read what the state of one asset is computed from, in one query."""
+    prefetch_related_objects(
+        [asset], Prefetch("renditions", Rendition.objects.select_related("video", "audio"))
     )
 
 

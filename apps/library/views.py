@@ -23,7 +23,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from apps.accounts.access import current_workspace, require
 from apps.accounts.models import Role, User, Workspace
 from apps.library import selectors, services
-from apps.library.access import get_asset_for
+from apps.library.access import get_asset_for, open_asset_for
 from apps.library.forms import FormatForm, RenameForm
 from apps.library.models import Asset
 from apps.library.status import Status, asset_status, rendition_status
@@ -127,19 +127,17 @@ def upload_form(request: HttpRequest) -> HttpResponse:
 @require_GET
 def asset(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
     """What a file is, and what was made of it."""
-    found = get_asset_for(request.user, asset_id)
-    role = require(request.user, found.workspace)
-    full = selectors.with_renditions(Asset.objects.filter(pk=found.pk)).get()
-    full.workspace = found.workspace
-    rows = _rows([full])
-    prepared = full.probe.get("prepared", {})
+    found, role = open_asset_for(request.user, asset_id)
+    selectors.load_renditions(found)
+    rows = _rows([found])
+    prepared = found.probe.get("prepared", {})
     return render(
         request,
         "library/asset.html",
         {
             "workspace": found.workspace,
             "may_edit": role >= Role.EDITOR,
-            "asset": full,
+            "asset": found,
             "row": rows[0],
             "status": rows[0].status,
             "renditions": [
@@ -149,7 +147,7 @@ def asset(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
                     "report": prepared.get(rendition.profile),
                     "size_bytes": rendition.video.size_bytes + rendition.audio.size_bytes,
                 }
-                for rendition in full.renditions.all()
+                for rendition in found.renditions.all()
             ],
             "format_form": FormatForm(),
             **_poll(found.workspace, rows),
