@@ -13,26 +13,26 @@ from apps.streaming.models import Playlist, Stream
 
 
 def get_stream_for(user: User | AnonymousUser, stream_id: UUID, role: Role = Role.VIEWER) -> Stream:
-    """The stream, when `user` has at least `role` in its workspace.
+    """The stream, when `user` has at least `role` in its workspace; `.role` is the one they have.
 
     Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
     """
     stream = Stream.objects.select_related("workspace", "playlist").filter(pk=stream_id).first()
     if stream is None:
         raise Http404("There is no such stream.")
-    require(user, stream.workspace, role)
+    stream.role = require(user, stream.workspace, role)
     return stream
 
 
 def get_playlist_for(
     user: User | AnonymousUser, playlist_id: UUID, role: Role = Role.VIEWER
 ) -> Playlist:
-    """The playlist, when `user` has at least `role` in its workspace.
+    """The playlist, when `user` has at least `role` in its workspace; `.role` is what they have.
 
     Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
     """
     playlist = Playlist.objects.select_related("workspace").filter(pk=playlist_id).first()
     if playlist is None:
         raise Http404("There is no such playlist.")
-    require(user, playlist.workspace, role)
+    playlist.role = require(user, playlist.workspace, role)
     return playlist

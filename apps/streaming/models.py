@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts.models import Role
 from apps.core.fields import EncryptedTextField
 from apps.core.models import Record
 
@@ -59,6 +60,9 @@ class Playlist(Record):
         "accounts.Workspace", on_delete=models.CASCADE, related_name="playlists"
     )
     name = models.CharField(max_length=120)
+
+    role: Role
+    """What the person who asks may do with it; set by `access`."""
 
     class Meta:
         ordering = ["name", "created_at"]
@@ -135,6 +139,9 @@ class Stream(Record):
     """When frame 0 of the time line is due; changed only by a start or a planned rotation."""
     started_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
+
+    role: Role
+    """What the person who asks may do with it; set by `access`."""
 
     class Meta:
         ordering = ["title", "created_at"]

@@ -67,20 +67,23 @@ def from_ns(ns: int) -> datetime:
     return _UNIX + timedelta(microseconds=ns // 1000)
 
 
-def profile_choices() -> list[tuple[str, str]]:
-    """Ids of all house formats with what people call them, common ones first."""
-    common = ["1080p30", "720p30", "1080p60", "1080p30-economy", "720p30-economy", "480p30-economy"]
-    names = common + [name for name in VIDEO_PROFILES if name not in common]
-    return [(VIDEO_PROFILES[name].id, profile_label(name)) for name in names]
+def grouped_profile_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """All house formats by id and in words, grouped for a select."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, profile in VIDEO_PROFILES.items():
+        group = "Upright" if profile.height > profile.width else "Wide"
+        group += ", economy" if name.endswith("-economy") else ""
+        found.setdefault(group, []).append((profile.id, profile_label(name)))
+    order = ("Wide", "Wide, economy", "Upright", "Upright, economy")
+    return [(group, found[group]) for group in order]
 
 
 def profile_label(name: str) -> str:
-    """A profile in words, such as `1080p, 30 fps, 10 Mbit/s`."""
+    """A profile in words, such as `1080p, 1920 × 1080, 30 fps, 10 Mbit/s`."""
     profile = video_profile(name)
-    upright = "vertical " if profile.height > profile.width else ""
     return (
-        f"{min(profile.width, profile.height)}p {upright}{profile.fps} fps, "
-        f"{profile.kbps / 1000:g} Mbit/s"
+        f"{min(profile.width, profile.height)}p, {profile.width} × {profile.height}, "
+        f"{profile.fps} fps, {profile.kbps / 1000:g} Mbit/s"
     )
 
 

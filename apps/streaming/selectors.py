@@ -219,6 +219,14 @@ def is_simulated(output: Output) -> bool:
     )
 
 
+def simulated_output(stream: Stream) -> Output | None:
+    """The stream's output to the receiver of this installation."""
+    for output in stream.outputs.select_related("destination"):
+        if is_simulated(output):
+            return output
+    return None
+
+
 def recent_events(stream: Stream) -> list[Event]:
     """The latest events of a stream, newest first."""
     return list(stream.events.select_related("by")[:EVENTS_SHOWN])
@@ -250,6 +258,35 @@ def addable_assets(workspace: Workspace, *, search: str = "", limit: int = 50) -
     if search:
         found = found.filter(title__icontains=search)
     return list(found[:limit])
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSteps:
+    """How far a new workspace has come."""
+
+    has_files: bool
+    has_playlist: bool
+
+
+def first_steps(workspace: Workspace) -> FirstSteps:
+    """What to do first in a workspace without streams: one query."""
+    found = Workspace.objects.filter(pk=workspace.pk).aggregate(
+        files=Count("assets", filter=Q(assets__deleted_at=None)), lists=Count("playlists")
+    )
+    return FirstSteps(has_files=found["files"] > 0, has_playlist=found["lists"] > 0)
+
+
+def simulated_stream(workspace: Workspace) -> Stream | None:
+    """A stream that the receiver of this installation gets; one that is wished on air first."""
+    if not settings.INGEST_SIMULATOR_URL:
+        return None
+    return (
+        Stream.objects.filter(
+            workspace=workspace, outputs__destination__address=settings.INGEST_SIMULATOR_URL
+        )
+        .order_by("-desired", "created_at")
+        .first()
+    )
 
 
 # -- operations ---------------------------------------------------------------------------------

@@ -1,0 +1,168 @@
+"""What people may enter about streams and playlists."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.conf import settings
+from django.utils.crypto import get_random_string
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import Workspace
+from apps.streaming import destinations, schedule
+from apps.streaming.models import Playlist, StartPolicy, Stream
+
+YOUTUBE = "rtmps://a.rtmps.youtube.com:443/live2"
+YOUTUBE_BACKUP = "rtmps://b.rtmps.youtube.com:443/live2?backup=1"
+
+_KEY_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+class PlaylistForm(forms.Form):
+    """The name of a playlist."""
+
+    name = forms.CharField(label=_("Name"), max_length=120)
+
+
+class StreamForm(forms.Form):
+    """A stream and where it goes. The key can be written and replaced, never read."""
+
+    title = forms.CharField(label=_("Title"), max_length=120)
+    playlist = forms.ModelChoiceField(
+        label=_("Playlist"),
+        queryset=Playlist.objects.none(),
+        required=False,
+        empty_label=_("Choose later"),
+    )
+    profile = forms.ChoiceField(
+        label=_("Format"),
+        help_text=_("Everything in the playlist is prepared in this format once."),
+    )
+    start_policy = forms.ChoiceField(
+        label=_("When it is started again, it begins"), choices=StartPolicy.choices
+    )
+    loop = forms.BooleanField(
+        label=_("Begin again after the last item"), required=False, initial=True
+    )
+    service = forms.ChoiceField(label=_("Send to"))
+    address = forms.CharField(
+        label=_("Address"),
+        max_length=500,
+        required=False,
+        help_text=_(
+            "Only for another service: its address without the key, such as rtmps://host:443/app"
+        ),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    key = forms.CharField(
+        label=_("Stream key"),
+        max_length=500,
+        required=False,
+        # A key is opaque: blanks at its ends belong to it, and are refused below instead of cut.
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, workspace: Workspace, stream: Stream | None = None, **kw: Any):
+        self._stream = stream
+        self._destination = None
+        if stream is not None:
+            output = stream.outputs.select_related("destination").order_by("created_at").first()
+            self._destination = output.destination if output else None
+            kw.setdefault("initial", self._initial(stream))
+        super().__init__(*args, **kw)
+        playlist = self.fields["playlist"]
+        assert isinstance(playlist, forms.ModelChoiceField)  # noqa: S101 - declared above
+        playlist.queryset = Playlist.objects.filter(workspace=workspace)
+        self.fields["profile"].choices = schedule.grouped_profile_choices()  # type: ignore[attr-defined]
+        self.fields["service"].choices = self._services()  # type: ignore[attr-defined]
+        self.fields["key"].help_text = self._key_hint()
+        if stream is not None and stream.is_wanted:
+            for name in ("profile", "service", "address", "key"):
+                self.fields[name].disabled = True
+
+    def _initial(self, stream: Stream) -> dict[str, Any]:
+        address = self._destination.address if self._destination else ""
+        service = _service_of(address)
+        return {
+            "title": stream.title,
+            "playlist": stream.playlist_id,
+            "profile": stream.profile,
+            "start_policy": stream.start_policy,
+            "loop": stream.loop,
+            "service": service,
+            "address": address if service == "other" else "",
+        }
+
+    def _services(self) -> list[tuple[str, Any]]:
+        services: list[tuple[str, Any]] = [
+            ("youtube", _("YouTube")),
+            ("youtube-backup", _("YouTube, backup entry")),
+        ]
+        if settings.INGEST_SIMULATOR_URL:
+            services.append(("simulator", _("The test receiver on this machine")))
+        return [*services, ("other", _("Another service"))]
+
+    def _key_hint(self) -> Any:
+        if self._destination is None:
+            return _("From YouTube Studio, “Go live”, “Stream key”. It is stored encrypted.")
+        if self._destination.key_hint:
+            return _("Kept: it ends in …%(hint)s. Enter a new one only to replace it.") % {
+                "hint": self._destination.key_hint
+            }
+        return _("Kept. Enter a new one only to replace it.")
+
+    def clean_key(self) -> str:
+        """The key as it was typed."""
+        key: str = self.cleaned_data["key"]
+        if key != key.strip() or any(not character.isprintable() for character in key):
+            raise forms.ValidationError(
+                _("The key has a blank or a line break at its end. Copy it again.")
+            )
+        return key
+
+    def clean(self) -> dict[str, Any]:
+        """Settles the address from the chosen service, and refuses what policy forbids."""
+        cleaned = super().clean() or {}
+        if self.fields["service"].disabled:
+            cleaned |= {"address": "", "key": ""}
+            return cleaned
+        service = cleaned.get("service")
+        address = {
+            "youtube": YOUTUBE,
+            "youtube-backup": YOUTUBE_BACKUP,
+            "simulator": settings.INGEST_SIMULATOR_URL,
+        }.get(str(service), cleaned.get("address", "").strip())
+        if service == "other" and not address:
+            self.add_error("address", _("Enter the address of the service."))
+            return cleaned
+        try:
+            destinations.check(address)
+        except destinations.DestinationRefused as refused:
+            self.add_error("address" if service == "other" else "service", str(refused))
+        cleaned["address"] = address
+        kept = self._destination is not None and _same_server(self._destination.address, address)
+        if not cleaned.get("key") and not kept:
+            if service == "simulator":
+                cleaned["key"] = get_random_string(24, _KEY_ALPHABET)
+            elif not self.has_error("key"):
+                # A key must never reach a server it was not given for.
+                self.add_error("key", _("Enter the stream key of this service."))
+        return cleaned
+
+
+def _service_of(address: str) -> str:
+    if address == YOUTUBE or not address:
+        return "youtube"
+    if address == YOUTUBE_BACKUP:
+        return "youtube-backup"
+    return "simulator" if address == settings.INGEST_SIMULATOR_URL else "other"
+
+
+def _same_server(one: str, other: str) -> bool:
+    youtube = {YOUTUBE, YOUTUBE_BACKUP}
+    if one in youtube and other in youtube:
+        return True
+    return urlsplit(one).hostname == urlsplit(other).hostname

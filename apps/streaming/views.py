@@ -1,0 +1,423 @@
+"""Pages of streams and playlists."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, cast
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.http import quote_etag
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from apps.accounts.access import current_workspace, require
+from apps.accounts.models import Role, User, Workspace
+from apps.library.access import get_asset_for
+from apps.library.preparation import default_profile_id
+from apps.streaming import schedule, selectors, stream_manager
+from apps.streaming.access import get_playlist_for, get_stream_for
+from apps.streaming.client import ReceiverSilent, open_live
+from apps.streaming.forms import PlaylistForm, StreamForm
+from apps.streaming.models import Playlist, Stream
+from apps.streaming.stream_manager import StartRefused, StreamIsOnAir
+
+# -- dashboard ----------------------------------------------------------------------------------
+
+
+@login_required
+@require_GET
+def dashboard(request: HttpRequest) -> HttpResponseBase:
+    """What is on air now."""
+    workspace, may_edit = _place(request)
+    rows = selectors.stream_rows(workspace)
+    context = _rows_context(workspace, rows) | {"may_edit": may_edit}
+    if request.headers.get("HX-Request"):
+        return _fragment(request, "streaming/_board.html", context)
+    if not rows:
+        context["steps"] = selectors.first_steps(workspace)
+    return render(request, "streaming/dashboard.html", context)
+
+
+def _rows_context(workspace: Workspace, rows: list[selectors.StreamRow]) -> dict[str, Any]:
+    return {
+        "workspace": workspace,
+        "rows": rows,
+        "wanted": sum(row.stream.is_wanted for row in rows),
+        "on_air": sum(row.status.is_on_air for row in rows),
+        "kbps": sum(row.status.kbps for row in rows if row.status.is_on_air),
+        "troubled": sum(row.status.tone in ("warning", "error") for row in rows),
+    }
+
+
+# -- streams ------------------------------------------------------------------------------------
+
+
+@login_required
+@require_GET
+def streams(request: HttpRequest) -> HttpResponseBase:
+    """All streams of a workspace."""
+    workspace, may_edit = _place(request)
+    context = _rows_context(workspace, selectors.stream_rows(workspace)) | {"may_edit": may_edit}
+    if request.headers.get("HX-Request"):
+        return _fragment(request, "streaming/_stream_table.html", context)
+    return render(request, "streaming/streams.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def stream_new(request: HttpRequest) -> HttpResponse:
+    """A form for a new stream."""
+    workspace = current_workspace(request)
+    require(request.user, workspace, Role.EDITOR)
+    form = StreamForm(
+        request.POST or None,
+        workspace=workspace,
+        initial={"profile": default_profile_id(), "playlist": request.GET.get("playlist")},
+    )
+    if request.method == "POST" and form.is_valid():
+        stream = stream_manager.create_stream(
+            workspace=workspace, by=cast(User, request.user), **_wish(form)
+        )
+        messages.success(request, "The stream was created. Start it when you are ready.")
+        return redirect(stream)
+    return render(
+        request,
+        "streaming/stream_form.html",
+        {"workspace": workspace, "form": form, "stream": None},
+        status=422 if form.errors else 200,
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def stream_edit(request: HttpRequest, stream_id: UUID) -> HttpResponse:
+    """The same form, for a stream that exists."""
+    stream = get_stream_for(request.user, stream_id, Role.EDITOR)
+    form = StreamForm(request.POST or None, workspace=stream.workspace, stream=stream)
+    if request.method == "POST" and form.is_valid():
+        try:
+            stream_manager.update_stream(stream=stream, by=cast(User, request.user), **_wish(form))
+        except StreamIsOnAir as refused:
+            form.add_error(None, str(refused))
+        else:
+            messages.success(request, "The changes are saved.")
+            return redirect(stream)
+    return render(
+        request,
+        "streaming/stream_form.html",
+        {"workspace": stream.workspace, "form": form, "stream": stream},
+        status=422 if form.errors else 200,
+    )
+
+
+def _wish(form: StreamForm) -> dict[str, Any]:
+    names = ("title", "playlist", "profile", "loop", "start_policy", "address", "key")
+    return {name: form.cleaned_data[name] for name in names}
+
+
+@login_required
+@require_GET
+def stream(request: HttpRequest, stream_id: UUID) -> HttpResponse:
+    """One stream: how it is, what is on, what happened."""
+    found = get_stream_for(request.user, stream_id)
+    return render(
+        request,
+        "streaming/stream.html",
+        _live_context(request, found)
+        | {
+            "workspace": found.workspace,
+            "profile_label": schedule.profile_label(found.profile),
+        },
+    )
+
+
+@login_required
+@require_GET
+def stream_live(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
+    """The moving part of the stream's page; 304 while nothing moved."""
+    found = get_stream_for(request.user, stream_id)
+    context = _live_context(request, found)
+    context["wish_changed"] = request.GET.get("wish") not in (None, found.desired)
+    return _fragment(request, "streaming/_live.html", context)
+
+
+def _live_context(request: HttpRequest, stream: Stream) -> dict[str, Any]:
+    return {
+        "stream": stream,
+        "live": selectors.live(stream),
+        "events": selectors.recent_events(stream),
+        "may_edit": stream.role >= Role.EDITOR,
+    }
+
+
+@login_required
+@require_POST
+def stream_start(request: HttpRequest, stream_id: UUID) -> HttpResponse:
+    """Wish it on air."""
+    found = get_stream_for(request.user, stream_id, Role.EDITOR)
+    try:
+        stream_manager.start_stream(stream=found, by=cast(User, request.user))
+    except StartRefused as refused:
+        for problem in refused.problems:
+            messages.error(request, problem)
+    return redirect(found)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def stream_stop(request: HttpRequest, stream_id: UUID) -> HttpResponse:
+    """Ask, then wish it off."""
+    found = get_stream_for(request.user, stream_id, Role.EDITOR)
+    if request.method == "POST":
+        stream_manager.stop_stream(stream=found, by=cast(User, request.user))
+        return redirect(found)
+    return render(
+        request, "streaming/stream_stop.html", {"workspace": found.workspace, "stream": found}
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def stream_delete(request: HttpRequest, stream_id: UUID) -> HttpResponse:
+    """Ask, then remove."""
+    found = get_stream_for(request.user, stream_id, Role.EDITOR)
+    if request.method == "POST":
+        try:
+            stream_manager.delete_stream(stream=found, by=cast(User, request.user))
+        except StreamIsOnAir as refused:
+            messages.error(request, str(refused))
+            return redirect(found)
+        messages.success(request, f"The stream “{found.title}” was deleted.")
+        return redirect("streaming:streams")
+    return render(
+        request, "streaming/stream_delete.html", {"workspace": found.workspace, "stream": found}
+    )
+
+
+# -- what the receiver gets ---------------------------------------------------------------------
+
+
+@login_required
+@require_GET
+def watch_any(request: HttpRequest) -> HttpResponse:
+    """The picture of the workspace's first stream to the test receiver."""
+    workspace, _ = _place(request)
+    found = selectors.simulated_stream(workspace)
+    if found is None:
+        messages.info(request, "No stream goes to the test receiver of this installation.")
+        return redirect("streaming:streams")
+    return redirect("streaming:watch", found.pk)
+
+
+@login_required
+@require_GET
+def watch(request: HttpRequest, stream_id: UUID) -> HttpResponse:
+    """The bytes that the test receiver got, played by the browser."""
+    found = get_stream_for(request.user, stream_id)
+    context = _live_context(request, found)
+    if not context["live"].is_simulated:
+        raise Http404("This stream does not go to the test receiver.")
+    return render(request, "streaming/watch.html", context | {"workspace": found.workspace})
+
+
+@require_GET
+async def watch_flv(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
+    """The receiver's live FLV, handed through to whoever may see the stream."""
+    path = await sync_to_async(_receiver_path)(request, stream_id)
+    try:
+        pieces = await open_live(settings.INGEST_SIMULATOR_HTTP, path)
+    except ReceiverSilent as silent:
+        return HttpResponse(str(silent), status=503, content_type="text/plain")
+    response = StreamingHttpResponse(pieces, content_type="video/x-flv")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _receiver_path(request: HttpRequest, stream_id: UUID) -> str:
+    if not request.user.is_authenticated:
+        raise PermissionDenied
+    output = selectors.simulated_output(get_stream_for(request.user, stream_id))
+    if output is None:
+        raise Http404("This stream does not go to the test receiver.")
+    # The receiver names its streams by this, so that no address shows a key.
+    return f"/live/{hashlib.sha256(output.destination.key.encode()).hexdigest()[:16]}.flv"
+
+
+# -- playlists ----------------------------------------------------------------------------------
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def playlists(request: HttpRequest) -> HttpResponse:
+    """All playlists; POST makes one."""
+    workspace, may_edit = _place(request)
+    form = PlaylistForm(request.POST or None)
+    if request.method == "POST":
+        require(request.user, workspace, Role.EDITOR)
+        if form.is_valid():
+            made = stream_manager.create_playlist(
+                workspace=workspace, name=form.cleaned_data["name"]
+            )
+            return redirect(made)
+    return render(
+        request,
+        "streaming/playlists.html",
+        {
+            "workspace": workspace,
+            "playlists": selectors.playlists(workspace),
+            "form": form,
+            "may_edit": may_edit,
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def playlist(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
+    """One playlist; POST renames it."""
+    found = get_playlist_for(
+        request.user, playlist_id, Role.EDITOR if request.method == "POST" else Role.VIEWER
+    )
+    if request.method == "POST":
+        form = PlaylistForm(request.POST)
+        if form.is_valid():
+            stream_manager.rename_playlist(playlist=found, name=form.cleaned_data["name"])
+        else:
+            messages.error(request, "A playlist needs a name of at most 120 characters.")
+        return redirect(found)
+    return render(
+        request,
+        "streaming/playlist.html",
+        _items_context(found)
+        | {"workspace": found.workspace, "assets": selectors.addable_assets(found.workspace)},
+    )
+
+
+@login_required
+@require_GET
+def playlist_choices(request: HttpRequest, playlist_id: UUID) -> HttpResponseBase:
+    """Files that can be added, by a part of their name."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    search = request.GET.get("q", "").strip()[:100]
+    assets = selectors.addable_assets(found.workspace, search=search)
+    context = {"playlist": found, "assets": assets, "search": search, "may_edit": True}
+    return render(request, "streaming/_choices.html", context)
+
+
+@login_required
+@require_POST
+def playlist_add(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
+    """Put a file into the playlist, at `position` or at the end."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    asset = get_asset_for(request.user, _uuid(request.POST.get("asset")))
+    if asset.workspace_id != found.workspace_id:
+        raise Http404("There is no such file in this workspace.")
+    position = request.POST.get("position", "")
+    stream_manager.add_items(
+        playlist=found,
+        assets=[asset],
+        position=int(position) if position.isascii() and position.isdigit() else None,
+    )
+    return _items(request, found)
+
+
+@login_required
+@require_POST
+def playlist_remove(request: HttpRequest, playlist_id: UUID, item_id: UUID) -> HttpResponse:
+    """Take an item out, and offer to put it back."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    gone = stream_manager.remove_item(playlist=found, item_id=item_id)
+    return _items(request, found, removed=gone)
+
+
+@login_required
+@require_POST
+def playlist_move(request: HttpRequest, playlist_id: UUID, item_id: UUID) -> HttpResponse:
+    """Move an item one place up or down, for the keyboard."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    step = -1 if request.POST.get("to") == "up" else 1
+    stream_manager.move_item(playlist=found, item_id=item_id, by=step)
+    return _items(request, found, moved=item_id, moved_to="up" if step < 0 else "down")
+
+
+@login_required
+@require_POST
+def playlist_order(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
+    """Take over the order that somebody dragged together."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    stream_manager.set_order(
+        playlist=found, item_ids=[_uuid(value) for value in request.POST.getlist("item")[:5000]]
+    )
+    return _items(request, found)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def playlist_delete(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
+    """Ask, then remove. The files stay in the library."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    if request.method == "POST":
+        try:
+            stream_manager.delete_playlist(playlist=found)
+        except StreamIsOnAir as refused:
+            messages.error(request, str(refused))
+            return redirect(found)
+        messages.success(request, f"The playlist “{found.name}” was deleted.")
+        return redirect("streaming:playlists")
+    return render(
+        request,
+        "streaming/playlist_delete.html",
+        {"workspace": found.workspace, "playlist": found},
+    )
+
+
+def _items(request: HttpRequest, playlist: Playlist, **context: Any) -> HttpResponse:
+    """The list of items as a fragment, or the page for who has no script."""
+    if not request.headers.get("HX-Request"):
+        return redirect(playlist)
+    return render(request, "streaming/_items.html", _items_context(playlist) | context)
+
+
+def _items_context(playlist: Playlist) -> dict[str, Any]:
+    items = selectors.playlist_items(playlist)
+    return {
+        "playlist": playlist,
+        "items": items,
+        "duration_ms": sum(item.asset.duration_ms or 0 for item in items),
+        "may_edit": playlist.role >= Role.EDITOR,
+    }
+
+
+# -- shared -------------------------------------------------------------------------------------
+
+
+def _place(request: HttpRequest) -> tuple[Workspace, bool]:
+    workspace = current_workspace(request)
+    return workspace, require(request.user, workspace) >= Role.EDITOR
+
+
+def _fragment(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponseBase:
+    """A piece of a page that is asked for again and again: 304 when it reads as before."""
+    response = render(request, template, context)
+    etag = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
+    response["ETag"] = etag
+    patch_cache_control(response, private=True, no_cache=True)
+    answer = get_conditional_response(request, etag=etag, response=response)
+    return answer if answer is not None else response
+
+
+def _uuid(value: str | None) -> UUID:
+    try:
+        return UUID(value or "")
+    except ValueError:
+        raise Http404("There is no such thing.") from None
