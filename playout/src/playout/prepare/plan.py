@@ -179,7 +179,9 @@ def video_arguments(plan: Plan, descriptor: int) -> list[str]:
     else:
         coding = [
             "-vf", video_filters(video, plan.profile, held_seconds(plan.info)),
-            "-fps_mode", "passthrough",
+            # The filter makes the rate; this fills a late beginning, and joins the filter's
+            # pieces where the source changes its size and ffmpeg builds the filters anew.
+            "-fps_mode", "cfr", "-r", str(plan.profile.fps),
             *encoder_arguments(plan.profile, plan.options),
         ]  # fmt: skip
     return ["-map", f"0:{video.index}", "-an", "-sn", "-dn", *coding, *pipe_arguments(descriptor)]
@@ -315,7 +317,7 @@ def video_filters(video: VideoInfo, profile: VideoProfile, held: float = 0.0) ->
         # Twice as many pictures come out of fields, where the profile can show them.
         fields = profile.rate >= source_rate * Fraction(3, 2)
         chain.append(f"bwdif=mode={'send_field' if fields else 'send_frame'}:deint=interlaced")
-    rate = f"fps=fps={profile.fps}:round=near:start_time=0"
+    rate = f"fps=fps={profile.fps}:round=near"
     dropping = source_rate >= profile.rate
     if dropping:
         chain.append(rate)
