@@ -55,14 +55,14 @@ def density(*options: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "playout", "bench", "density", "--json", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "pump: 3 streams" in done.stderr
+    assert "pump: " in done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 def test_density_measures_all_engines_in_one_run() -> None:
-    found = density("--streams", "3", "--seconds", "2", "--unique-media", "20000000")
-    assert (found["streams"], found["tls"]) == (3, False)
+    found = density("--streams", "10", "--seconds", "3", "--unique-media", "20000000")
+    assert (found["streams"], found["tls"]) == (10, False)
     for name in ["pump", "ffmpeg"] + (["c_sender"] if shutil.which("cc") else []):
         # 1080p30 at 4.5 Mbit/s with sound: whoever sends less has not kept up.
         assert found[name]["mbps_per_stream"] == pytest.approx(4.66, rel=0.15), found
