@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +32,33 @@ def valkey_program() -> Path:
         for program in Path(place).glob("_binaries/*/valkey-server"):
             return program
     raise ProgramMissing("The embedded Valkey is not installed. Run `make bootstrap` again.")
+
+
+def preload() -> None:
+    """Import what the children will need, once, before the first fork: they share those pages.
+
+    Raises:
+        RuntimeError: an import began a thread, which would not exist in a child.
+    """
+    for name in (
+        settings.ROOT_URLCONF,
+        "uvicorn.main",
+        "uvicorn.protocols.http.httptools_impl",
+        "uvicorn.loops.uvloop",
+        "celery.apps.beat",
+        "celery.apps.worker",
+        "celery.bin.worker",
+        "celery.concurrency.prefork",
+        "celery.worker.consumer",
+        "kombu.transport.redis",
+        "django_redis.client",
+        "django_redis.compressors.zlib",
+        "apps.streaming.management.commands.run_playout",
+    ):
+        importlib.import_module(name)
+    current_app.loader.import_default_modules()
+    if threading.active_count() > 1:
+        raise RuntimeError(f"Threads began before the fork: {threading.enumerate()}")
 
 
 def valkey() -> ChildSpec:

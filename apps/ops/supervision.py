@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _LOG_LIMIT_BYTES = 10 << 20
@@ -104,7 +105,7 @@ class Supervisor:
             Stopped: a signal asked to stop; the child was killed.
         """
         status: list[int] = []
-        pid = _fork(function, log=None)
+        pid = _fork(function, name="setup", log=None)
         while not status:
             self._tick(0.2, lambda ended, code: status.append(code) if ended == pid else None)
             if self._stopping:
@@ -176,7 +177,7 @@ class Supervisor:
                 self._fork(child)
 
     def _fork(self, child: _Child) -> None:
-        child.pid = _fork(child.spec.run, log=child.spec.log)
+        child.pid = _fork(child.spec.run, name=child.spec.name, log=child.spec.log)
         child.started_at = time.monotonic()
 
     def _note_end(self, child: _Child, status: int) -> None:
@@ -236,21 +237,24 @@ def executing(command: Sequence[str | Path], **environment: str) -> Callable[[],
     return run
 
 
-def _fork(function: Callable[[], object], *, log: Path | None) -> int:
+def _fork(function: Callable[[], object], *, name: str, log: Path | None) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
     pid = os.fork()
     if not pid:
-        _be_the_child(function, parent, log)
+        _be_the_child(function, parent, name, log)
     return pid
 
 
-def _be_the_child(function: Callable[[], object], parent: int, log: Path | None) -> NoReturn:
+def _be_the_child(
+    function: Callable[[], object], parent: int, name: str, log: Path | None
+) -> NoReturn:
     status = 1
     try:
         os.setsid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _prctl(_PR_SET_NAME, f"streamer-{name}"[:15].encode())  # what ps and top show
         if os.getppid() != parent:  # it died before we could ask for the signal
             os._exit(1)
         for number in _SIGNALS:
@@ -307,6 +311,6 @@ def _children_of(pid: int) -> list[int]:
         return []
 
 
-def _prctl(option: int, value: int) -> None:
+def _prctl(option: int, value: int | bytes) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")

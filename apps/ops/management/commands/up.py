@@ -46,6 +46,7 @@ class Command(BaseCommand):
         os.umask(0o077)
         with self._only_one():
             _refuse_taken_port(settings.PORT)
+            embedded.preload()
             try:
                 with Supervisor(say=self._say) as supervisor:
                     self._start(supervisor, demo=not no_demo, began=began)
