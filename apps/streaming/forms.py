@@ -20,6 +20,14 @@ YOUTUBE_BACKUP = "rtmps://b.rtmps.youtube.com:443/live2?backup=1"
 _KEY_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
+class KeyInput(forms.PasswordInput):
+    """Never filled with what is stored; whether it is needed depends on another field."""
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        """Left to the form: the browser would ask for a key that the test receiver needs not."""
+        return False
+
+
 class PlaylistForm(forms.Form):
     """The name of a playlist."""
 
@@ -62,7 +70,7 @@ class StreamForm(forms.Form):
         required=False,
         # A key is opaque: blanks at its ends belong to it, and are refused below instead of cut.
         strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=KeyInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
     def __init__(self, *args: Any, workspace: Workspace, stream: Stream | None = None, **kw: Any):
@@ -79,6 +87,8 @@ class StreamForm(forms.Form):
         self.fields["profile"].choices = schedule.grouped_profile_choices()  # type: ignore[attr-defined]
         self.fields["service"].choices = self._services()  # type: ignore[attr-defined]
         self.fields["key"].help_text = self._key_hint()
+        # Says so in its label; `clean` knows the exceptions.
+        self.fields["key"].required = self._destination is None and not self.is_bound
         if stream is not None and stream.is_wanted:
             for name in ("profile", "service", "address", "key"):
                 self.fields[name].disabled = True
