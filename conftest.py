@@ -4,4 +4,10 @@ pytest names a test by its path, `playout.tests.unit.…`, and would import the 
 `playout` as a namespace on its way. Once the engine is imported, that name is taken.
 """
 
+from hypothesis import HealthCheck, settings
+
 import playout.clock  # noqa: F401
+
+# How fast an example runs depends on what else the machine does; whether it holds does not.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
