@@ -289,6 +289,11 @@ class TestTheClient:
         assert publisher.bytes_to_send() == b""
         assert publisher.state is PublisherState.UNPUBLISHING
 
+    def test_metadata_waits_for_a_stream_to_go_to(self) -> None:
+        publisher = make_publisher()
+        with pytest.raises(RuntimeError, match="handshaking"):
+            publisher.queue_metadata({})
+
     def test_metadata_goes_on_a_chunk_stream_of_its_own(self) -> None:
         publisher, _ = on_air()
         publisher.queue_metadata({"framerate": 30, "encoder": "playout"}, timestamp=2**24)
@@ -417,7 +422,7 @@ class TestBrokenPeers:
         assert publisher.state is PublisherState.BROKEN
 
     @pytest.mark.parametrize(
-        "number", [None, True, "1", -1.0, 0.5, float("nan"), float("inf"), 2.0**32]
+        "number", [None, True, "1", -1.0, 0.0, 0.5, float("nan"), float("inf"), 2.0**32]
     )
     def test_it_refuses_a_stream_without_a_usable_number(self, number: amf0.Value) -> None:
         publisher, receiver = make_publisher(), make_receiver()

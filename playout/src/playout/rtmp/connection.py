@@ -313,7 +313,12 @@ class Publisher(_Connection):
         self._out += self._handshake.bytes_to_send()
 
     def queue_metadata(self, metadata: Mapping[str, amf0.Value], *, timestamp: int = 0) -> None:
-        """Queue `onMetaData`, on a chunk stream of its own, for after `PublishStarted`."""
+        """Queue `onMetaData`, on a chunk stream of its own.
+
+        Raises `RuntimeError` unless publishing: before `PublishStarted` it has no stream to go to.
+        """
+        if self.state is not PublisherState.PUBLISHING:
+            raise RuntimeError(f"Nothing is published: the state is {self.state.value}.")
         payload = amf0.encode("@setDataFrame", "onMetaData", amf0.EcmaArray(metadata))
         self._out += chunks.encode_message(
             METADATA_CSID,
@@ -402,7 +407,7 @@ class Publisher(_Connection):
             number = command.argument(1)
             if isinstance(number, bool) or not isinstance(number, int | float):
                 raise ProtocolViolation("The server made a stream without a number.")
-            if not (0 <= number < _WRAP and number == int(number)):
+            if not (0 < number < _WRAP and number == int(number)):  # 0 is the connection itself
                 raise ProtocolViolation("The server made a stream with an impossible number.")
             self.stream_id = int(number)
             self._step(PublisherStep.STREAM_CREATED)
