@@ -48,7 +48,7 @@ def dashboard(request: HttpRequest) -> HttpResponseBase:
 
 def _rows_context(workspace: Workspace, rows: list[selectors.StreamRow]) -> dict[str, Any]:
     return {
-        "workspace": workspace,
+        **_frame(workspace),
         "rows": rows,
         "wanted": sum(row.stream.is_wanted for row in rows),
         "on_air": sum(row.status.is_on_air for row in rows),
@@ -91,7 +91,7 @@ def stream_new(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "streaming/stream_form.html",
-        {"workspace": workspace, "form": form, "stream": None},
+        _frame(workspace) | {"form": form, "stream": None},
         status=422 if form.errors else 200,
     )
 
@@ -113,7 +113,7 @@ def stream_edit(request: HttpRequest, stream_id: UUID) -> HttpResponse:
     return render(
         request,
         "streaming/stream_form.html",
-        {"workspace": stream.workspace, "form": form, "stream": stream},
+        {**_frame(stream.workspace), "form": form, "stream": stream},
         status=422 if form.errors else 200,
     )
 
@@ -133,7 +133,7 @@ def stream(request: HttpRequest, stream_id: UUID) -> HttpResponse:
         "streaming/stream.html",
         _live_context(request, found)
         | {
-            "workspace": found.workspace,
+            **_frame(found.workspace),
             "profile_label": schedule.profile_label(found.profile),
         },
     )
@@ -180,7 +180,7 @@ def stream_stop(request: HttpRequest, stream_id: UUID) -> HttpResponse:
         stream_manager.stop_stream(stream=found, by=cast(User, request.user))
         return redirect(found)
     return render(
-        request, "streaming/stream_stop.html", {"workspace": found.workspace, "stream": found}
+        request, "streaming/stream_stop.html", {**_frame(found.workspace), "stream": found}
     )
 
 
@@ -198,7 +198,7 @@ def stream_delete(request: HttpRequest, stream_id: UUID) -> HttpResponse:
         messages.success(request, f"The stream “{found.title}” was deleted.")
         return redirect("streaming:streams")
     return render(
-        request, "streaming/stream_delete.html", {"workspace": found.workspace, "stream": found}
+        request, "streaming/stream_delete.html", {**_frame(found.workspace), "stream": found}
     )
 
 
@@ -225,7 +225,7 @@ def watch(request: HttpRequest, stream_id: UUID) -> HttpResponse:
     context = _live_context(request, found)
     if not context["live"].is_simulated:
         raise Http404("This stream does not go to the test receiver.")
-    return render(request, "streaming/watch.html", context | {"workspace": found.workspace})
+    return render(request, "streaming/watch.html", context | _frame(found.workspace))
 
 
 @require_GET
@@ -272,7 +272,7 @@ def playlists(request: HttpRequest) -> HttpResponse:
         request,
         "streaming/playlists.html",
         {
-            "workspace": workspace,
+            **_frame(workspace),
             "playlists": selectors.playlists(workspace),
             "form": form,
             "may_edit": may_edit,
@@ -299,7 +299,7 @@ def playlist(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
         request,
         "streaming/playlist.html",
         _items_context(found)
-        | {"workspace": found.workspace, "assets": selectors.addable_assets(found.workspace)},
+        | {**_frame(found.workspace), "assets": selectors.addable_assets(found.workspace)},
     )
 
 
@@ -377,7 +377,7 @@ def playlist_delete(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
     return render(
         request,
         "streaming/playlist_delete.html",
-        {"workspace": found.workspace, "playlist": found},
+        {**_frame(found.workspace), "playlist": found},
     )
 
 
@@ -404,6 +404,11 @@ def _items_context(playlist: Playlist) -> dict[str, Any]:
 def _place(request: HttpRequest) -> tuple[Workspace, bool]:
     workspace = current_workspace(request)
     return workspace, require(request.user, workspace) >= Role.EDITOR
+
+
+def _frame(workspace: Workspace) -> dict[str, Any]:
+    """What the page around a view's content needs to know of where it is."""
+    return {"workspace": workspace, "workspace_query": f"?workspace={workspace.slug}"}
 
 
 def _fragment(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponseBase:

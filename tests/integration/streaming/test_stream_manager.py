@@ -7,73 +7,12 @@ import time_machine
 from django.utils import timezone
 
 from apps.core import wake
-from apps.library.models import Asset, Rendition, Track
 from apps.streaming import schedule, selectors, stream_manager
 from apps.streaming.destinations import DestinationRefused
 from apps.streaming.models import Desired, Destination, Event, Output, StartPolicy, Stream
 from apps.streaming.stream_manager import StartRefused, StreamIsOnAir
 from apps.streaming.tasks import sweep
-
-PROFILE = "480p30-economy@1"
-ADDRESS = "rtmps://a.rtmps.youtube.com:443/live2"
-KEY = "abcd-efgh-ijkl-mnop"
-
-
-@pytest.fixture(autouse=True)
-def _policy(settings):
-    settings.DESTINATION_POLICY, settings.DESTINATION_ALLOWLIST = "known", ["127.0.0.1:19350"]
-
-
-def make_asset(workspace, title, *, state="ready", seconds=10):
-    return Asset.objects.create(
-        workspace=workspace,
-        title=title,
-        state=state,
-        kind="video" if state == "ready" else "",
-        duration_ms=1000 * seconds if state == "ready" else None,
-        storage_key="x" if state == "ready" else "",
-        failure_code="source.corrupt" if state == "failed" else "",
-    )
-
-
-def prepare(asset, *, profile=PROFILE, seconds=10):
-    video, _ = Track.objects.update_or_create(
-        asset=asset,
-        kind="video",
-        profile=profile,
-        defaults={"state": "ready", "frames": 30 * seconds, "prefix": f"tracks/{asset.pk}"},
-    )
-    audio, _ = Track.objects.update_or_create(
-        asset=asset,
-        kind="audio",
-        profile="aac-44100-stereo@1",
-        defaults={"state": "ready", "frames": 431, "prefix": f"tracks/{asset.pk}"},
-    )
-    Rendition.objects.get_or_create(
-        asset=asset, profile=profile, defaults={"video": video, "audio": audio}
-    )
-    return asset
-
-
-@pytest.fixture
-def playlist(workspace):
-    playlist = stream_manager.create_playlist(workspace=workspace, name="Night")
-    stream_manager.add_items(
-        playlist=playlist, assets=[prepare(make_asset(workspace, title)) for title in "ABC"]
-    )
-    return playlist
-
-
-@pytest.fixture
-def stream(workspace, playlist, alice):
-    return make_stream(workspace, playlist, by=alice)
-
-
-def make_stream(workspace, playlist, *, title="Channel", key=KEY, **values):
-    values = {"profile": PROFILE, "address": ADDRESS} | values
-    return stream_manager.create_stream(
-        workspace=workspace, title=title, playlist=playlist, key=key, **values
-    )
+from tests.integration.streaming.conftest import KEY, PROFILE, make_asset, make_stream, prepare
 
 
 def reload(stream):
