@@ -371,13 +371,23 @@ def source_file(asset: Asset, keep: Callable[[], bool] = lambda: True) -> Iterat
         path = Path(directory) / "source"
         with (
             _download_slot(keep),
-            default_storage.open(asset.storage_key) as remote,
             path.open("wb") as local,
         ):
-            while piece := remote.read(settings.CHUNK_SIZE):
+            for piece in _pieces_of(asset.storage_key):
                 local.write(piece)
                 _require(keep)
         yield path
+
+
+def _pieces_of(name: str) -> Iterator[bytes]:
+    """The content of a stored file, CHUNK_SIZE bytes at a time."""
+    bucket = getattr(default_storage, "bucket", None)
+    if bucket is not None:
+        # The storage's own file object would first take all of it into memory.
+        yield from bucket.Object(name).get()["Body"].iter_chunks(settings.CHUNK_SIZE)
+        return
+    with default_storage.open(name) as file:
+        yield from file.chunks(settings.CHUNK_SIZE)
 
 
 def remove_files(asset: Asset) -> None:
