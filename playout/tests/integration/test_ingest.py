@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 import json
 import re
+import resource
 import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -518,28 +519,61 @@ class TestTheCommand:
     async def test_it_receives_until_it_is_told_to_stop(self, clip: Path, tmp_path: Path) -> None:
         keys = tmp_path / "keys.json"
         keys.write_text(json.dumps([KEY]))
-        command = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "playout", "ingest", "--listen", "127.0.0.1:0",
-            "--http", "127.0.0.1:0", "--record", str(tmp_path / "out"), "--key-file", str(keys),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        assert command.stdout is not None
-        try:
-            line = (await asyncio.wait_for(command.stdout.readline(), 20)).decode()
-            port = re.fullmatch(r"Receiving at rtmp://127\.0\.0\.1:(\d+)/APP/STREAM\n", line)
-            assert port is not None, line
-            address = f"rtmp://127.0.0.1:{port[1]}/live/{KEY}"
-            assert await finish(await ffmpeg_publishes(clip, address)) == ""
-        finally:
-            command.send_signal(signal.SIGTERM)
-            out, errors = await asyncio.wait_for(command.communicate(), 10)
-        assert command.returncode == 0
-        assert errors == b""
-        assert f"{KEY_ID}: session 1 began." in out.decode()
-        assert KEY not in out.decode()
+        command = await start_command(
+            "--http", "127.0.0.1:0", "--record", str(tmp_path / "out"), "--key-file", str(keys)
+        )
+        address = f"{await where(command)}/live/{KEY}"
+        assert await finish(await ffmpeg_publishes(clip, address)) == ""
+        said, errors = await stop(command)
+        assert errors == ""
+        assert f"{KEY_ID}: session 1 began." in said
+        assert KEY not in said
         (file,) = (tmp_path / "out").iterdir()
         assert file.name == f"{KEY_ID}-1.flv"
         assert len(Recording(file).video) == 90
+
+    async def test_a_full_disk_ends_the_recording_and_not_the_session(
+        self, clip: Path, tmp_path: Path
+    ) -> None:
+        def allow_small_files_only() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+        command = await start_command("--record", str(tmp_path), before=allow_small_files_only)
+        address = f"{await where(command)}/live/demo"
+        assert await finish(await ffmpeg_publishes(clip, address, "-re")) == ""
+        said, errors = await stop(command)
+        assert "demo: recording stopped: File too large; receiving goes on" in errors
+        assert "demo: session 1 ended: the client ended the stream." in said
+        recording = Recording(tmp_path / "demo-1.flv")
+        assert recording.path.stat().st_size <= 20_000
+        assert recording.decode_errors == [], "it ends with a whole tag"
+        assert len(recording.video) > 5
+
+
+async def start_command(
+    *arguments: str, before: Callable[[], None] | None = None
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "playout", "ingest", "--listen", "127.0.0.1:0", *arguments,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=before,
+    )  # fmt: skip
+
+
+async def where(command: asyncio.subprocess.Process) -> str:
+    """The address at which the command says that it listens."""
+    assert command.stdout is not None
+    line = (await asyncio.wait_for(command.stdout.readline(), 20)).decode()
+    found = re.fullmatch(r"Receiving at (rtmp://127\.0\.0\.1:\d+)/APP/STREAM\n", line)
+    assert found is not None, line
+    return found[1]
+
+
+async def stop(command: asyncio.subprocess.Process) -> tuple[str, str]:
+    """Ask the command to end; what it said, on both channels."""
+    command.send_signal(signal.SIGTERM)
+    out, errors = await asyncio.wait_for(command.communicate(), 10)
+    assert command.returncode == 0
+    return out.decode(), errors.decode()
 
 
 _RELAY = """

@@ -32,11 +32,19 @@ class Recorder:
         self._file.write(flv.file_header())
 
     def write(self, tags: bytes) -> None:
-        """Append whole tags. Raises `OSError`."""
+        """Append whole tags. Raises `OSError`; the file then ends where it ended before."""
         view = memoryview(tags)
         with self._lock:
-            while view and not self._file.closed:
-                view = view[self._file.write(view) :]
+            if self._file.closed:
+                return
+            end = self._file.tell()
+            try:
+                while view:
+                    view = view[self._file.write(view) :]
+            except OSError:
+                self._file.truncate(end)
+                self._file.seek(end)
+                raise
 
     def close(self, *, has_audio: bool, has_video: bool) -> None:
         """Say in the header what came, and close. Raises `OSError`; the file is closed anyway."""

@@ -266,7 +266,17 @@ class PublisherConnection:
             await asyncio.to_thread(self._recorder.write, b"".join(tags))
         except OSError as error:
             self._warn_about_recording(error)
-            self._recorder = None
+            self._close_recording()
+
+    def _close_recording(self) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None or self._session is None:
+            return
+        live = self._session.live
+        try:
+            recorder.close(has_audio=live.has_audio, has_video=live.has_video)
+        except OSError as error:
+            log.warning("%s: the recording is incomplete: %s", self._session.name, error.strerror)
 
     def _warn_about_recording(self, error: OSError) -> None:
         name = self._session.name if self._session else "?"
@@ -289,17 +299,10 @@ class PublisherConnection:
             pass
 
     async def _end_session(self, end: str) -> None:
+        self._close_recording()
         session, self._session = self._session, None
-        recorder, self._recorder = self._recorder, None
-        if session is None:
-            if not self._has_published and not self._is_refused:
-                log.info("a client left before it published: %s", end)
-            return
-        if recorder is not None:
-            live = session.live
-            try:
-                recorder.close(has_audio=live.has_audio, has_video=live.has_video)
-            except OSError as error:
-                log.warning("%s: the recording is incomplete: %s", session.name, error.strerror)
-        await self._door.leave(session, end)
-        self._tell(f"{session.name}: session {session.number} ended: {end}.")
+        if session is not None:
+            await self._door.leave(session, end)
+            self._tell(f"{session.name}: session {session.number} ended: {end}.")
+        elif not self._has_published and not self._is_refused:
+            log.info("a client left before it published: %s", end)
