@@ -574,8 +574,9 @@ def test_a_hole_in_the_sound_does_not_move_what_follows(
     assert max(abs(o.error_ms) for o in judged.offsets()) < AAC_FRAME_MS
 
 
-def test_the_last_picture_stays_until_the_sound_ends(tmp_path: Path) -> None:
-    source = tmp_path / "song.mp4"
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_last_picture_stays_until_the_sound_ends(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / f"song{suffix}"
     make("-f", "lavfi", "-i", card(320, 180, seconds=0.5), "-f", "lavfi",
          "-i", tone(440, seconds=3), "-c:v", "libx264", "-preset", "ultrafast",
          "-pix_fmt", "yuv420p", "-c:a", "aac", str(source))  # fmt: skip

@@ -209,6 +209,13 @@ def test_it_measures_the_rate_where_the_file_lies_about_it() -> None:
     assert info.video.frame_rate == Fraction(30)
 
 
+def test_it_sees_the_rate_behind_rounded_time_stamps() -> None:
+    for rate in (Fraction(30), Fraction(30_000, 1001), Fraction(50), Fraction(24_000, 1001)):
+        times = [round(float(n / rate), 3) for n in range(400)]
+        info = judge(video_facts(times=times, average_rate=[1000, round(1000 / rate)]))
+        assert info.video.frame_rate == rate
+
+
 def test_it_takes_the_default_track_that_can_be_decoded() -> None:
     info = judge(
         video_facts(default=False),

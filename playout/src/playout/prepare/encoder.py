@@ -149,7 +149,8 @@ class _Tail:
 
 
 def _failure(returncode: int, printed: str) -> Exception:
-    if "Cannot allocate memory" in printed or "malloc" in printed:
+    # Without memory for a stack no thread can be made either: EAGAIN.
+    if "Cannot allocate memory" in printed or "Resource temporarily unavailable" in printed:
         return PrepareLimitExceeded("The encoder needed more memory than it may use.")
     lines = [line for line in printed.splitlines() if line.strip()]
     last = "".join(mark for mark in lines[-1] if mark.isprintable())[:200] if lines else ""

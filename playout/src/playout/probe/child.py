@@ -67,7 +67,7 @@ def _stream_facts(stream: Any) -> dict[str, Any]:
         "attached": bool(
             disposition & (av.stream.Disposition.attached_pic | av.stream.Disposition.still_image)
         ),
-        "duration": _scaled(stream.duration, stream.time_base),
+        "duration": _scaled(stream.duration, stream.time_base) or _tagged_end(stream),
         "start": _scaled(stream.start_time, stream.time_base),
         "packets": 0,
         "decoded": 0,
@@ -175,6 +175,19 @@ def _decode(packet: Any, facts: dict[str, Any]) -> None:
         for item in frame.side_data:
             if item.type.name == "DISPLAYMATRIX" and facts["matrix_values"] is None:
                 facts["matrix_values"] = list(struct.unpack("=9i", bytes(item)[:36]))
+
+
+def _tagged_end(stream: Any) -> float | None:
+    """Matroska keeps the end of a track in a tag, such as `00:01:07.480000000`."""
+    parts = (stream.metadata.get("DURATION") or "").split(":")
+    if len(parts) != 3:
+        return None
+    try:
+        end = int(parts[0]) * 3600 + int(parts[1]) * 60 + float(parts[2])
+    except ValueError:
+        return None
+    begin = _scaled(stream.start_time, stream.time_base) or 0.0
+    return end - begin if begin < end < float("inf") else None
 
 
 def _depth(form: Any) -> int:

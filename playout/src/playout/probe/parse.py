@@ -491,10 +491,6 @@ def _check_size(stream: dict[str, Any], limits: ProbeLimits) -> None:
 
 
 def _video_info(stream: dict[str, Any], begin: float, limits: ProbeLimits) -> VideoInfo:
-    rate = _fraction(stream["average_rate"]) or _fraction(stream["guessed_rate"])
-    measured = _measured_rate(stream["times"])
-    if rate is None or rate > limits.frame_rate:
-        rate = measured
     return VideoInfo(
         index=stream["index"],
         codec=stream["codec"],
@@ -503,7 +499,7 @@ def _video_info(stream: dict[str, Any], begin: float, limits: ProbeLimits) -> Vi
         height=stream["height"],
         sample_aspect=_sane_aspect(_fraction(stream["sample_aspect"])),
         turn=turn_from_matrix(stream["matrix_values"]),
-        frame_rate=rate,
+        frame_rate=_frame_rate(stream, limits),
         variable_rate=_is_variable(stream["times"]),
         pixel_format=stream["pixel_format"],
         bit_depth=stream["bit_depth"],
@@ -551,8 +547,27 @@ def _sane_aspect(value: Fraction | None) -> Fraction:
     return value if value is not None and Fraction(1, 16) <= value <= 16 else Fraction(1)
 
 
+_USUAL_RATES = tuple(
+    Fraction(rate)
+    for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "120")
+)
+
+
+def _frame_rate(stream: dict[str, Any], limits: ProbeLimits) -> Fraction | None:
+    """The average rate; containers that count milliseconds give only a rounded one."""
+    measured = _measured_rate(stream["times"])
+    said = _fraction(stream["average_rate"]) or _fraction(stream["guessed_rate"])
+    if said is not None and said > limits.frame_rate:
+        said = None
+    for rate in (said, measured):
+        for usual in _USUAL_RATES:
+            if rate is not None and abs(rate - usual) < usual / 2500:
+                return usual
+    return said or measured
+
+
 def _measured_rate(times: Sequence[float]) -> Fraction | None:
-    ordered = sorted(times)
+    ordered = _settled(times)
     if len(ordered) < 2 or ordered[-1] <= ordered[0]:
         return None
     rate = Fraction((len(ordered) - 1) / (ordered[-1] - ordered[0]))
@@ -561,14 +576,18 @@ def _measured_rate(times: Sequence[float]) -> Fraction | None:
 
 def _is_variable(times: Sequence[float]) -> bool:
     """Whether frame distances differ by more than coarse time stamps explain."""
-    ordered = sorted(times)
-    # The times come in decoding order; near the cut some earlier ones may still be missing.
-    ordered = ordered[: max(0, len(ordered) - 8)] if len(ordered) > 16 else ordered
+    ordered = _settled(times)
     steps = sorted(b - a for a, b in itertools.pairwise(ordered))
     if len(steps) < 4:
         return False
     usual = steps[len(steps) // 2]
     return steps[-1] - usual > 0.0021 + 0.2 * usual or usual - steps[0] > 0.0021 + 0.2 * usual
+
+
+def _settled(times: Sequence[float]) -> list[float]:
+    """In order; the last few are left out, since some between them have not come yet."""
+    ordered = sorted(times)
+    return ordered[:-8] if len(ordered) > 16 else ordered
 
 
 def _longest_gop(key_times: Sequence[float]) -> float | None:
