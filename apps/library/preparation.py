@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +167,9 @@ def check(asset_id: uuid.UUID) -> AssetState | None:
 def _look_at(asset: Asset, keeper: _Keeper) -> dict[str, Any]:
     """The facts about a source, as columns of its row."""
     with source_file(asset, keeper.keep) as path:
+        info = probe(path)  # First, since it refuses in seconds what takes minutes to read.
+        _require(keeper.keep)
         digest = _sha256(path, keeper.keep)
-        info = probe(path)
-        keeper.keep()
         thumbnail_key = _make_thumbnail(asset, path, info, keeper.keep)
     video = info.video
     turned = video is not None and video.turn.swaps_sides
@@ -333,7 +334,8 @@ def _note_failure(
     with transaction.atomic():
         audio = Track.objects.filter(pk=rendition.audio_id, state=TrackState.RUNNING)
         others = Track.objects.filter(
-            video_of__audio_id=rendition.audio_id, state=TrackState.RUNNING
+            video_of__audio_id=rendition.audio_id,
+            state__in=(TrackState.QUEUED, TrackState.RUNNING),
         ).exclude(pk=video.pk)
         again = keeper.lost or isinstance(error, PrepareCancelled)
         if again or _will_try_again(error, video.attempt):
@@ -388,6 +390,18 @@ def _pieces_of(name: str) -> Iterator[bytes]:
         return
     with default_storage.open(name) as file:
         yield from file.chunks(settings.CHUNK_SIZE)
+
+
+def remove_scraps(older_than: timedelta) -> int:
+    """Remove what killed workers left in the scratch folder; how many things that were."""
+    removed = 0
+    oldest = (timezone.now() - older_than).timestamp()
+    for path in _scratch().iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                removed += 1
+    return removed
 
 
 def remove_files(asset: Asset) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from datetime import timedelta
 
 from celery import shared_task
 
@@ -60,5 +61,11 @@ def sweep() -> None:
     for asset in unprepared[:SWEEP_ROWS]:
         services.request_rendition(asset=asset, profile=preparation.default_profile_id())
     thrown, purged = services.expire_uploads(), services.purge_deleted()
-    if thrown or purged:
-        logger.info("Threw away %d unfinished uploads, purged %d deleted files.", thrown, purged)
+    scraps = preparation.remove_scraps(timedelta(seconds=2 * LONGEST_PREPARATION_S))
+    if thrown or purged or scraps:
+        logger.info(
+            "Threw away %d unfinished uploads and %d scraps, purged %d deleted files.",
+            thrown,
+            scraps,
+            purged,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,44 @@ def test_the_sweep_finds_what_was_forgotten(
     lease.claim(Asset.objects.filter(pk=waiting.pk), lease.new_owner())
     tasks.sweep.apply(throw=True)
     assert sent == []
+
+
+def test_the_sweep_removes_what_killed_workers_left(library):
+    scrap = library / "tmp" / "tmpabc"
+    scrap.mkdir(parents=True)
+    (scrap / "source").write_bytes(b"half a film")
+    fresh = library / "tmp" / "tmpdef"
+    fresh.mkdir()
+    old = timezone.now().timestamp() - 3 * tasks.LONGEST_PREPARATION_S
+    os.utime(scrap, (old, old))
+    tasks.sweep.apply(throw=True)
+    assert not scrap.exists()
+    assert fresh.exists()
+
+
+def test_one_format_that_fails_leaves_the_other_waiting(ready):
+    bad = services.request_rendition(asset=ready, profile=PROFILE)
+    good = services.request_rendition(asset=ready, profile="480p25-economy")
+    Track.objects.filter(pk=bad.video_id).update(attempt=preparation.ATTEMPTS)
+    assert preparation.prepare(bad.pk) == "failed"
+    assert Rendition.objects.get(pk=good.pk).state != "failed"
+    assert preparation.prepare(good.pk) == "ready"
+    assert Rendition.objects.get(pk=good.pk).state == "ready"
+    assert Rendition.objects.get(pk=bad.pk).state == "failed"
+
+
+def test_a_file_of_zeros_is_refused_without_reading_it(received, library):
+    """Three gigabytes that take no room on the disk must take no time either."""
+    asset = received(b"x")
+    with Path(default_storage.path(asset.storage_key)).open("r+b") as file:
+        file.truncate(0)
+        file.truncate(3 << 30)
+    began = time.monotonic()
+    assert preparation.check(asset.pk) == "failed"
+    assert time.monotonic() - began < 5
+    asset.refresh_from_db()
+    assert asset.failure_code == "source.empty"
+    assert leftovers(library) == []
 
 
 def test_a_deleted_file_comes_back_or_goes_for_good(ready, library):
