@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -65,8 +66,6 @@ def children_of(pid: int) -> list[int]:
 
 @pytest.fixture
 def own_children_gone() -> Callable[[], bool]:
-    import os
-
     before = set(children_of(os.getpid()))
     return lambda: set(children_of(os.getpid())) <= before
 
@@ -205,6 +204,30 @@ def test_a_limit_ends_it_and_leaves_nothing_behind(
     assert time.monotonic() - begun < 10
     assert not (tmp_path / "out").exists()
     assert own_children_gone()
+
+
+def test_a_full_disk_is_named_and_left_clean(endless: Path, tmp_path: Path) -> None:
+    """The kernel refuses to let the file grow, as it does on a full disk or past a quota."""
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from playout.errors import PrepareOutOfSpace\n"
+        "from playout.media import VIDEO_PROFILES\n"
+        "from playout.prepare.plan import PrepareOptions\n"
+        "from playout.prepare.run import prepare\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "try:\n"
+        "    prepare(Path(sys.argv[1]), VIDEO_PROFILES['480p30-economy'], Path(sys.argv[2]),\n"
+        "            options=PrepareOptions(preset='ultrafast', normalise_loudness=False))\n"
+        "except PrepareOutOfSpace as error:\n"
+        "    print(error)\n"
+    )
+    arguments = [sys.executable, "-c", script, str(endless), str(tmp_path / "out")]
+
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
+
+    assert "no space left" in done.stdout
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_error_of_the_caller_ends_it_too(

@@ -342,3 +342,24 @@ def test_the_child_can_write_no_file_and_sees_no_secrets(
     assert not seen["wrote"]
     assert "PLAYOUT_KEY" not in seen["env"]
     assert len(seen["open"]) == 4
+
+
+def test_the_child_has_no_network(canary: Canary) -> None:
+    code = (
+        "import os, socket, sys\n"
+        "print(os.readlink('/proc/self/ns/net'))\n"
+        "try:\n    socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)\n"
+        "except OSError: print('unreachable')\n"
+    )
+    port = canary.address.partition("1:")[2].partition("/")[0]
+    child = confine.spawn(
+        [sys.executable, "-I", "-c", code, port],
+        confine.Confinement(memory_bytes=1 << 30),
+        stdout=subprocess.PIPE,
+    )
+    output, _ = child.communicate(timeout=20)
+
+    namespace, _, result = output.decode().strip().partition("\n")
+    if namespace == str(Path("/proc/self/ns/net").readlink()):
+        pytest.skip("this machine does not let us make network name spaces")
+    assert result == "unreachable"
