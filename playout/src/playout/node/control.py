@@ -173,7 +173,8 @@ class PumpLink:
                 self.pid = int(message["pid"])
                 self._take_list(message["outputs"])
             case "report":
-                self._take_list(message["running"])
+                if "running" in message:
+                    self._take_list(message["running"])
                 self.late_ms = message["late_ms"]
                 for values in message["outputs"]:
                     report = report_from_json(values)

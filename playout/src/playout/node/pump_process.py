@@ -44,6 +44,10 @@ from playout.timeline.programme import Programme
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 1.0
+COALESCE_SECONDS = 0.02
+MIN_REGULAR_REPORTS = 50
+REPORT_ROUND_SECONDS = 8
+"""Regular reports, per second: at least so many, and each output once in a round."""
 LONELY_SECONDS = 60.0
 """A pump without control, outputs or permission to send ends itself after this long."""
 MAX_EVENTS = 200
@@ -189,7 +193,7 @@ class PumpedOutput:
 
     def _move(self, happening: Happening) -> None:
         self.state = after(self.state, happening)
-        self._pump.report_soon()
+        self._pump.report_soon(self.desired.output_id)
 
     def report(self, late_ms: float) -> OutputReport:
         """What is real now, on a pump that is `late_ms`; hands over the events since the last."""
@@ -238,6 +242,10 @@ class Pump:
         self._phase = 0.0
         self._control: asyncio.StreamWriter | None = None
         self._report_now = asyncio.Event()
+        self._changed: set[str] = set()
+        self._told: list[dict[str, object]] | None = None
+        self._regular: deque[str] = deque()
+        self._late_p99_ms = 0.0
         self._stopped = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._conversations: set[asyncio.Task[object]] = set()
@@ -252,8 +260,10 @@ class Pump:
         self._phase = (self._phase + 0.618034) % 1.0
         return self._phase
 
-    def report_soon(self) -> None:
+    def report_soon(self, output_id: str | None = None) -> None:
         """Something changed: do not wait for the next regular report."""
+        if output_id is not None:
+            self._changed.add(output_id)
         self._report_now.set()
 
     async def serve(self, path: Path) -> None:
@@ -327,6 +337,7 @@ class Pump:
     def _take(self, message: dict[str, object]) -> None:
         match message["type"]:
             case "hello":
+                self._changed.update(self.outputs)
                 self.report_soon()
             case "set":
                 self._set(desired_from_json(message["output"]))  # type: ignore[arg-type]
@@ -350,7 +361,7 @@ class Pump:
         if existing is not None:
             if existing.continues(desired, address):
                 existing.update(desired)
-                self.report_soon()
+                self.report_soon(desired.output_id)
                 return
             if existing.task is not None and not existing.task.done():
                 # The successor begins when the old session has said goodbye.
@@ -421,29 +432,48 @@ class Pump:
     # -- reports ----------------------------------------------------------------------------
 
     async def _report_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        regular_at = loop.time()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REPORT_SECONDS):
+                async with asyncio.timeout(max(0.0, regular_at - loop.time())):
                     await self._report_now.wait()
             self._report_now.clear()
+            if loop.time() >= regular_at:
+                regular_at = loop.time() + REPORT_SECONDS
+                self._choose_regular()
+                if self._is_lonely():
+                    log.warning("Nobody needs this pump any more: it ends.")
+                    self.stop()
             self._send_reports()
-            if self._is_lonely():
-                log.warning("Nobody needs this pump any more: it ends.")
-                self.stop()
+            # Many changes at once, as when a node starts, go into few messages.
+            await asyncio.sleep(COALESCE_SECONDS)
+
+    def _choose_regular(self) -> None:
+        """Take the next outputs in turn, so that a thousand cost no more than a few."""
+        self._late_p99_ms = self.lateness.percentile_ms(0.99)
+        share = max(MIN_REGULAR_REPORTS, -(-len(self.outputs) // REPORT_ROUND_SECONDS))
+        if not self._regular:
+            self._regular.extend(self.outputs)
+        while self._regular and share > 0:
+            self._changed.add(self._regular.popleft())
+            share -= 1
 
     def _send_reports(self) -> None:
-        if self._control is None or self._control.is_closing():
+        control = self._control
+        if control is None or control.is_closing():
             return
-        late_ms = self.lateness.summary()
-        reports = [output.report(late_ms["p99"]) for output in self.outputs.values()]
-        self._control.write(
-            encode(
-                "report",
-                running=self._list(),
-                outputs=[report_to_json(report) for report in reports],
-                late_ms=late_ms,
-            )
-        )
+        reports = [
+            report_to_json(self.outputs[output_id].report(self._late_p99_ms))
+            for output_id in self._changed
+            if output_id in self.outputs
+        ]
+        self._changed.clear()
+        values: dict[str, object] = {"outputs": reports, "late_ms": self.lateness.summary()}
+        running = self._list()
+        if running != self._told:
+            values["running"] = self._told = running
+        control.write(encode("report", **values))
 
     def _is_lonely(self) -> bool:
         if self._control is not None or (self.outputs and self.may_send()):

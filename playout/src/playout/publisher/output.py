@@ -34,6 +34,7 @@ STABLE_SECONDS = 10.0
 SUSPICIOUS_SESSIONS = 3
 """So many sessions in a row that ended right after publishing point to the key."""
 MIN_WINDOW_BYTES = 16_000
+WINDOW_SECONDS = 2
 MISSING_MEDIA_SECONDS = 1.0
 FENCED_SECONDS = 0.25
 
@@ -243,11 +244,11 @@ class Output:
             self._feed = None
 
     def _window_bytes(self) -> int:
-        """About one second of media, so that proof comes soon and costs little."""
+        """About two seconds of media, so that proof comes soon and costs little."""
         item = self.programme.versions[-1].items[0]
         track = self._shelf.track(item.video, TrackKind.VIDEO)
         seconds = track.frames / track.description.rate
-        return max(MIN_WINDOW_BYTES, int(track.layout.data_bytes / seconds))
+        return max(MIN_WINDOW_BYTES, int(WINDOW_SECONDS * track.layout.data_bytes / seconds))
 
     def _epoch(self) -> int:
         if self._epoch_ns is None:

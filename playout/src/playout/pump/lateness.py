@@ -12,21 +12,24 @@ class Lateness:
     def __init__(self) -> None:
         self._counts = [0] * (_LARGEST_MS * _BUCKETS_PER_MS + 1)
         self.max_ms = 0.0
+        self._highest = 0
 
     def add(self, late_ms: float) -> None:
         """Count one tick that came `late_ms` after it was due."""
         if late_ms > self.max_ms:
             self.max_ms = late_ms
         bucket = int(late_ms * _BUCKETS_PER_MS) if late_ms > 0 else 0
-        self._counts[min(bucket, len(self._counts) - 1)] += 1
+        if bucket > self._highest:
+            self._highest = bucket
+        self._counts[min(bucket, _LARGEST_MS * _BUCKETS_PER_MS)] += 1
 
     def percentile_ms(self, share: float) -> float:
         """The delay that `share` (0 to 1) of all ticks did not exceed; 0 when there were none."""
-        total = sum(self._counts)
-        wanted, seen = share * total, 0
-        for bucket, count in enumerate(self._counts):
-            seen += count
-            if count and seen >= wanted:
+        left = (1 - share) * sum(self._counts)
+        # From the far end, where the wanted percentiles lie and most buckets are empty.
+        for bucket in range(min(self._highest, len(self._counts) - 1), -1, -1):
+            left -= self._counts[bucket]
+            if left < 0:
                 return (bucket + 1) / _BUCKETS_PER_MS
         return 0.0
 
@@ -34,6 +37,7 @@ class Lateness:
         """Begin again."""
         self._counts = [0] * len(self._counts)
         self.max_ms = 0.0
+        self._highest = 0
 
     def summary(self) -> dict[str, float]:
         """Median, 99th percentile and maximum, in milliseconds."""
