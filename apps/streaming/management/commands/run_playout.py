@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import os
 import signal
 import socket
 import threading
@@ -159,4 +160,8 @@ def _only_one(directory: Path) -> Iterator[None]:
             raise CommandError(
                 f"Node control already runs in {directory}. Stop it first, or set DATA_DIR."
             ) from None
+        # For people and for tests: who holds it.
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield

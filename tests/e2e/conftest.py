@@ -1,0 +1,155 @@
+"""A whole installation, started as people start it, and a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Installation:
+    """What `manage.py up` runs."""
+
+    address: str
+    data_dir: Path
+    process: subprocess.Popen[str]
+    output: Path
+
+    def receiver(self) -> dict[str, Any]:
+        """What the receiver says it gets; it knows nothing of our database."""
+        settings = (self.data_dir / ".env").read_text()
+        base = re.search(r"^INGEST_SIMULATOR_HTTP=(\S+)", settings, re.MULTILINE)
+        assert base is not None
+        with urllib.request.urlopen(f"{base[1]}/status.json", timeout=5) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def setting(self, name: str) -> str:
+        """A value that the installation chose for itself."""
+        found = re.search(rf"^{name}=(\S+)", (self.data_dir / ".env").read_text(), re.MULTILINE)
+        assert found is not None
+        return found[1]
+
+
+def wait_until(is_so: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:
+    """The first true answer; fails with `what` after so long."""
+    deadline = time.monotonic() + seconds
+    while not (answer := is_so()):
+        assert time.monotonic() < deadline, f"After {seconds} s: {what}"
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Installation]:
+    """A fresh one, in a directory and on a port of its own, with its demo on air."""
+    data_dir = Path(tempfile.mkdtemp(prefix="streamer-e2e-", dir="/tmp"))
+    port = free_port()
+    output = data_dir / "up.log"
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE",
+                        "ENV_FILE", "ENVIRONMENT", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS",
+                        "ALLOWED_HOSTS", "DEBUG") and not name.startswith("AWS_")
+    }  # fmt: skip
+    environment |= {
+        "DATA_DIR": str(data_dir),
+        "PORT": str(port),
+        "DEFAULT_PROFILE": "480p30-economy",
+        "PYTHONUNBUFFERED": "1",
+    }
+    with output.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "up"],
+            cwd=ROOT, env=environment, stdout=log, stderr=log, text=True, start_new_session=True,
+        )  # fmt: skip
+    try:
+        wait_until(
+            lambda: "Ready after" in output.read_text() or process.poll() is not None,
+            "it is not up",
+            seconds=240,
+        )
+        assert process.poll() is None, output.read_text()
+        yield Installation(f"http://127.0.0.1:{port}", data_dir, process, output)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of the system."""
+    program = shutil.which("chromium") or "/usr/bin/chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, installation: Installation) -> Iterator[Page]:
+    """A page of somebody who was never here; what it complains about fails the test."""
+    complaints: list[str] = []
+    context = browser.new_context(
+        base_url=installation.address, viewport={"width": 1280, "height": 900}
+    )
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def note(message: ConsoleMessage) -> None:
+        # A refused form is an answer, which Chromium reports as if it were a fault.
+        if message.type == "error" and "status of 422" not in message.text:
+            complaints.append(message.text)
+
+    page.on("console", note)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds of a test picture with a tone, as a phone might have made them."""
+    path = tmp_path_factory.mktemp("clip") / "Harbour at night.mp4"
+    subprocess.run(
+        [
+            imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin",
+            "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=24:duration=6",
+            "-f", "lavfi", "-i", "sine=frequency=500:sample_rate=48000:duration=6",
+            "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac",
+            "-ac", "1", str(path),
+        ],
+        check=True,
+    )  # fmt: skip
+    return path
