@@ -125,6 +125,10 @@ class DatabaseEngine:
 
         return [Lease(str(each.output_id), each.token) for each in self._transact(renew)]
 
+    def peers(self, node: str) -> int:
+        """How many other nodes are registered, and so might take over what `node` lets go."""
+        return self._transact(lambda: Node.objects.exclude(pk=node).count())
+
     def release(self, node: str, leases: Sequence[Lease]) -> None:
         """Give up leases whose sessions have ended; an old token changes nothing."""
         held = [lease.Held(UUID(each.output_id), each.token) for each in leases]

@@ -63,9 +63,10 @@ def test_a_deadline_is_seen_by_another_mapping_and_never_shortened(tmp_path):
     mine.extend(50)
     assert theirs.allows(99)
     assert not theirs.allows(100)
-    mine.set_hold(True)
+    mine.hold(20_000)
     assert theirs.allows(10_000)
-    mine.set_hold(False)
+    assert not theirs.allows(20_000)
+    mine.hold(0)
     assert not theirs.allows(10_000)
 
 

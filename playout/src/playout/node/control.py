@@ -89,6 +89,10 @@ class PumpLink:
         """See `Pumps`."""
         self._deadline.extend(until_ns)
 
+    def hold(self, until_ns: int) -> None:
+        """See `Pumps`."""
+        self._deadline.hold(until_ns)
+
     def take_reports(self) -> Sequence[OutputReport]:
         """See `Pumps`."""
         reports = list(self._reports.values())

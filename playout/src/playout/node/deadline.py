@@ -15,7 +15,7 @@ _LAYOUT = struct.Struct("<QQ")
 
 
 class Deadline:
-    """A shared instant in boot-time nanoseconds, and whether it may be overrun."""
+    """A shared instant in boot-time nanoseconds, and until when it may be overrun."""
 
     def __init__(self, path: Path) -> None:
         """Map `path`, which is made when it is missing; a fresh one forbids sending."""
@@ -34,19 +34,19 @@ class Deadline:
         return self._words[0]
 
     @property
-    def hold(self) -> bool:
-        """Whether control has proof that nobody else can take over, so that time does not count."""
-        return bool(self._words[1])
+    def hold_until_ns(self) -> int:
+        """Until when the pump may overrun that, since nobody else can take over; 0 for not."""
+        return self._words[1]
 
     def extend(self, until_ns: int) -> None:
         """Allow sending until `until_ns`; never shortens."""
         if until_ns > self._words[0]:
             self._words[0] = until_ns
 
-    def set_hold(self, hold: bool) -> None:
-        """Let the pump go on past the deadline, or no longer."""
-        self._words[1] = int(hold)
+    def hold(self, until_ns: int) -> None:
+        """Let the pump overrun its deadline until `until_ns`, or no longer (0)."""
+        self._words[1] = until_ns
 
     def allows(self, now_ns: int) -> bool:
         """Whether the pump may send at boot-time `now_ns`."""
-        return now_ns < self._words[0] or bool(self._words[1])
+        return now_ns < self._words[0] or now_ns < self._words[1]

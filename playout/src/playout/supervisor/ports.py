@@ -102,6 +102,10 @@ class Leases(Protocol):
         """Extend all leases of `node` in one statement; return those it still holds."""
         ...
 
+    def peers(self, node: str) -> int:
+        """How many other nodes are registered, and so might take over what `node` lets go."""
+        ...
+
     def release(self, node: str, leases: Sequence[Lease]) -> None:
         """Give up leases whose sessions have ended; an old token changes nothing."""
         ...

@@ -45,6 +45,8 @@ class Timing:
     deadline: float = 12.0
     """After the start of a successful renewal, pumps may send for so long."""
     report: float = 1.0
+    hold: float = 6 * 3600.0
+    """So long a lone node stays on air while its store is out of reach."""
 
 
 class Pumps(Protocol):
@@ -64,6 +66,10 @@ class Pumps(Protocol):
 
     def extend_deadline(self, until_ns: int) -> None:
         """Let pumps send until boot-time `until_ns`."""
+        ...
+
+    def hold(self, until_ns: int) -> None:
+        """Let pumps send until boot-time `until_ns` whatever the deadline says; 0 takes it back."""
         ...
 
     def take_reports(self) -> Sequence[OutputReport]:
@@ -96,6 +102,8 @@ class Supervisor:
         self._clock_ns = clock_ns
         self._held: list[Lease] = []
         self._renewed_ns: int | None = None
+        self._alone = False
+        self._last_wishes: Sequence[DesiredOutput] = ()
         self._unsent: dict[str, OutputReport] = {}
         self._store = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._woken = asyncio.Event()
@@ -147,16 +155,23 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - a store may throw anything
             # Whatever the store throws, what is on air stays on air.
             self._unreachable(error)
+            if self._alone and not self._stopping:
+                # Nobody else can take over: a pump that dies meanwhile gets its outputs back.
+                await self._act(self._last_wishes)
         else:
+            self._last_wishes = desired
             await self._act(desired)
             if not self._reachable:
                 self._reachable = True
+                self._pumps.hold(0)
                 log.info("The store answers again.")
         await self._report()
 
     def _unreachable(self, error: Exception) -> None:
         if self._reachable:
             self._reachable = False
+            if self._alone:
+                self._pumps.hold(self._clock_ns() + int(self._timing.hold * 1e9))
             log.warning("The store does not answer: %s", error)
 
     async def _call(self, work: Callable[[], T]) -> T:
@@ -173,6 +188,7 @@ class Supervisor:
         if due:
             now = self._clock_ns()
             self._held = list(await self._call(lambda: self._leases.renew(self._node)))
+            self._alone = await self._call(lambda: self._leases.peers(self._node)) == 0
             self._renewed_ns = now
             self._pumps.extend_deadline(now + int(self._timing.deadline * 1e9))
 

@@ -33,6 +33,7 @@ class MemoryStore:
         self, *, clock_ns: Callable[[], int] = clock.boottime_ns, ttl_seconds: float = TTL_SECONDS
     ) -> None:
         self.reachable = True
+        self.other_nodes = 0
         self._clock_ns = clock_ns
         self._ttl_ns = int(ttl_seconds * 1e9)
         self._grace_ns = int(GRACE_SECONDS * 1e9 * ttl_seconds / TTL_SECONDS)
@@ -107,6 +108,11 @@ class MemoryStore:
                     row.expires_ns = self._clock_ns() + self._ttl_ns
                     held.append(Lease(output_id, row.token))
             return held
+
+    def peers(self, node: str) -> int:
+        """See `Leases`; as many as `other_nodes` says."""
+        self._check()
+        return self.other_nodes
 
     def release(self, node: str, leases: Sequence[Lease]) -> None:
         """See `Leases`."""
