@@ -330,6 +330,32 @@ def test_high_dynamic_range_is_mapped_to_normal_range(tmp_path: Path, transfer: 
     assert 30 < grey < white - 60
 
 
+@pytest.mark.parametrize(
+    ("primaries", "matrix", "pixels"),
+    [("smpte432", "bt709", "yuv420p"), ("bt2020", "bt2020nc", "yuv420p10le")],
+)
+def test_wide_colours_become_normal_ones(
+    tmp_path: Path, primaries: str, matrix: str, pixels: str
+) -> None:
+    source = tmp_path / "wide.mkv"
+    names = {"bt2020": ("2020", "2020_ncl"), "smpte432": ("smpte432", "709")}[primaries]
+    chain = (
+        f"{card(320, 180, seconds=1)},zscale=pin=709:tin=709:min=709:rin=tv:p={names[0]}:t=709:"
+        f"m={names[1]}:r=tv,format={pixels}"
+    )
+    make("-f", "lavfi", "-i", chain, "-c:v", "ffv1", "-color_primaries", primaries,
+         "-color_trc", "bt709", "-colorspace", matrix, str(source))  # fmt: skip
+    info = probe(source)
+    assert info.video is not None
+    assert (info.video.primaries, info.video.matrix) == (primaries, matrix)
+
+    _, judged = prepared(source, tmp_path / "out")
+
+    look = Look(judged)
+    assert look.colour(427, 30) == pytest.approx((0xC8, 0x1E, 0x1E), abs=16)
+    assert look.colour(100, 300) == pytest.approx((0x60,) * 3, abs=6)
+
+
 def test_interlaced_transport_streams_become_progressive(tmp_path: Path) -> None:
     source = tmp_path / "broadcast.ts"
     # A bar that moves by 8 pixels a field shows a comb where fields are woven together.

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prepare; exit status 1 with a message when that fails, 130 when interrupted."""
+    """Prepare; exit status 1 with a message when that fails or is interrupted."""
     options = PrepareOptions(preset=args.preset, normalise_loudness=not args.no_loudness)
     bar = _bar(sys.stderr)
     try:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _end_line(bar)
         sys.stderr.write("Interrupted; nothing was kept.\n")
-        return 130
+        return 1
     _end_line(bar)
     if args.json:
         _print({**prepared.to_json(), "profile": profile.id, "out": str(args.out)})

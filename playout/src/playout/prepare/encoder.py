@@ -52,12 +52,17 @@ class Encoder:
         self._wall_seconds = wall_seconds
         self._confinement = confine.Confinement(memory_bytes=memory_bytes)
         self._cancelled = cancelled or (lambda: False)
+        self._asked_ns = 0
 
     def check(self) -> None:
         """Raise `PrepareCancelled` or `PrepareLimitExceeded` when it is time to stop."""
-        if self._cancelled():
-            raise PrepareCancelled("The preparation was cancelled.")
-        if clock.monotonic_ns() > self._deadline_ns:
+        now = clock.monotonic_ns()
+        if now - self._asked_ns >= _POLL_SECONDS * 1e9:
+            # Not at each read: whoever is asked may have to ask a database.
+            self._asked_ns = now
+            if self._cancelled():
+                raise PrepareCancelled("The preparation was cancelled.")
+        if now > self._deadline_ns:
             raise PrepareLimitExceeded(
                 f"The preparation took more than {self._wall_seconds:.0f} s."
             )

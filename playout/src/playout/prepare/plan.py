@@ -323,7 +323,7 @@ def video_filters(video: VideoInfo, profile: VideoProfile, held: float = 0.0) ->
         chain.append(rate)
     if video.turn is not Turn.NONE:
         chain.append(_TURNS[video.turn])
-    if video.is_hdr or video.primaries == "bt2020":
+    if video.is_hdr or video.primaries in _WIDE_GAMUTS:
         # Sized first, since the rest is costly.
         chain += [*_scaled(profile, "flags=bicubic"), *_tone_mapping(video), _PAD.format(p=profile)]
     else:
@@ -368,14 +368,20 @@ def _colour_options(video: VideoInfo) -> str:
     return ":".join(options)
 
 
+_WIDE_GAMUTS = {"bt2020": "2020", "smpte431": "smpte431", "smpte432": "smpte432"}
+_ZSCALE_MATRICES = {"bt709": "709", "bt470bg": "470bg", "smpte170m": "170m", "bt2020nc": "2020_ncl",
+                    "bt2020c": "2020_cl"}  # fmt: skip
+
+
 def _tone_mapping(video: VideoInfo) -> list[str]:
-    matrix = {"bt2020c": "2020_cl"}.get(video.matrix or "", "2020_ncl")
-    source = f"pin=2020:min={matrix}:rin={'pc' if video.full_range else 'tv'}"
+    """Bring wide colours, and brightness beyond the normal, into BT.709."""
+    primaries = _WIDE_GAMUTS.get(video.primaries or "", "2020")
+    matrix = _ZSCALE_MATRICES.get(video.matrix or "", "2020_ncl" if primaries == "2020" else "709")
+    source = f"pin={primaries}:min={matrix}:rin={'pc' if video.full_range else 'tv'}"
     if not video.is_hdr:
-        return [f"zscale={source}:tin=2020_10:p=709:t=709:m=709:r=tv", "format=yuv420p"]
-    transfer = "smpte2084" if video.transfer == "smpte2084" else "arib-std-b67"
+        return [f"zscale={source}:tin=709:p=709:t=709:m=709:r=tv", "format=yuv420p"]
     return [
-        f"zscale={source}:tin={transfer}:t=linear:npl=100",
+        f"zscale={source}:tin={video.transfer}:t=linear:npl=100",
         "format=gbrpf32le",
         "zscale=p=709",
         "tonemap=tonemap=hable:desat=0",
