@@ -41,6 +41,9 @@ def tone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def library(settings, tmp_path: Path) -> Path:
     """Where this test's files lie."""
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    }
     settings.DATA_DIR = tmp_path
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.DEFAULT_PROFILE = PROFILE
