@@ -126,7 +126,11 @@ class DatabaseEngine:
         return [Lease(str(each.output_id), each.token) for each in self._transact(renew)]
 
     def peers(self, node: str) -> int:
-        """How many other nodes are registered, and so might take over what `node` lets go."""
+        """How many other nodes are registered, and so might take over what `node` lets go.
+
+        A silent one counts too: it may be cut off from us and not from the database.
+        `manage.py drain_node --forget` removes one that is gone for good.
+        """
         return self._transact(lambda: Node.objects.exclude(pk=node).count())
 
     def release(self, node: str, leases: Sequence[Lease]) -> None:

@@ -177,6 +177,13 @@ def test_a_restarted_control_renews_what_its_predecessor_held(ports, output, she
     ]
 
 
+def test_every_registered_node_is_a_peer_even_a_silent_one(ports):
+    assert ports.peers("node-1") == 0
+    engine.register_node(node="node-2", name="two", version="1", capacity_mbps=0)
+    Node.objects.filter(pk="node-2").update(last_seen=timezone.now() - timedelta(hours=2))
+    assert ports.peers("node-1") == 1
+
+
 def test_releasing_frees_an_output_for_anybody_at_once(ports, output):
     leases = ports.claim("node-1", 10)
     ports.release("node-1", leases)

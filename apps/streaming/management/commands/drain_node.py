@@ -26,6 +26,9 @@ class Command(BaseCommand):
         """Which node, and how long to wait."""
         parser.add_argument("node", nargs="?", help="id or name; needed when there are several")
         parser.add_argument("--undo", action="store_true", help="let the node take outputs again")
+        parser.add_argument(
+            "--forget", action="store_true", help="remove a node that was stopped for good"
+        )
         parser.add_argument("--wait", type=float, default=600.0, help="seconds to wait for it")
 
     def handle(
@@ -33,11 +36,16 @@ class Command(BaseCommand):
         *args: Any,
         node: str | None = None,
         undo: bool = False,
+        forget: bool = False,
         wait: float = 600.0,
         **options: Any,
     ) -> None:
         """Drain, and say how it goes."""
         found = _find(node)
+        if forget:
+            _forget(found)
+            self.stdout.write(f"{found.name} is no longer registered.")
+            return
         Node.objects.filter(pk=found.pk).update(draining=not undo)
         if undo:
             self.stdout.write(f"{found.name} takes streams again.")
@@ -60,6 +68,16 @@ class Command(BaseCommand):
                 )
             time.sleep(0.5)
         self.stdout.write(f"{found.name} holds no stream. It can be stopped.")
+
+
+def _forget(node: Node) -> None:
+    """Others may hold on during an outage of the database only when nobody else is registered."""
+    alive = node.last_seen is not None and timezone.now() - node.last_seen <= NODE_ALIVE
+    if alive or Output.objects.filter(node=node.pk).exists():
+        raise CommandError(
+            f"{node.name} is still there. Drain it, stop it, and forget it half a minute later."
+        )
+    node.delete()
 
 
 def _find(name: str | None) -> Node:
