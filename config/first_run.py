@@ -7,6 +7,7 @@ again whenever a remembered port is taken or the directory has moved.
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
 import secrets
@@ -43,6 +44,24 @@ def settle(environment: MutableMapping[str, str]) -> Path:
     data_dir = Path(environment.get("DATA_DIR") or BASE_DIR / "var").expanduser().absolute()
     for directory in (data_dir, data_dir / "run", data_dir / "log"):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment["DATA_DIR"] = str(data_dir)
+    environment["ENV_FILE"] = str(data_dir / ".env")
+    with lock_path(data_dir).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # It runs: its ports are taken by itself, and its addresses must stay. `up` says so.
+            return data_dir
+        _write_env(data_dir)
+    return data_dir
+
+
+def lock_path(data_dir: Path) -> Path:
+    """The file that is locked while somebody runs everything in `data_dir`."""
+    return data_dir / "run" / "up.lock"
+
+
+def _write_env(data_dir: Path) -> None:
     env_file = data_dir / ".env"
     known = env_file.read_text(encoding="utf-8") if env_file.exists() else ""
     kept, _, managed = known.partition(_MANAGED)
@@ -54,9 +73,6 @@ def settle(environment: MutableMapping[str, str]) -> Path:
     content = kept.rstrip("\n") + "\n\n" + _MANAGED + _addresses(data_dir, managed)
     if content != known:
         _write_privately(env_file, content)
-    environment["DATA_DIR"] = str(data_dir)
-    environment["ENV_FILE"] = str(env_file)
-    return data_dir
 
 
 def socket_path(data_dir: Path) -> Path:

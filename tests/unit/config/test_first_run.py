@@ -1,3 +1,4 @@
+import fcntl
 import os
 import socket
 import stat
@@ -58,6 +59,18 @@ def test_a_port_that_somebody_else_took_is_replaced(tmp_path):
     found = values(tmp_path)
     assert found["INGEST_SIMULATOR_URL"] != address
     assert found["DESTINATION_ALLOWLIST"] in found["INGEST_SIMULATOR_URL"]
+
+
+def test_a_running_installation_keeps_its_addresses(tmp_path):
+    first_run.settle({"DATA_DIR": str(tmp_path)})
+    before = values(tmp_path)
+    port = int(before["INGEST_SIMULATOR_URL"].split(":")[2].partition("/")[0])
+    with first_run.lock_path(tmp_path).open("a") as lock, socket.socket() as receiver:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        receiver.bind(("127.0.0.1", port))
+        receiver.listen()
+        first_run.settle({"DATA_DIR": str(tmp_path)})
+    assert values(tmp_path) == before
 
 
 def test_a_socket_path_that_is_too_long_gets_a_private_short_one(tmp_path):
