@@ -26,8 +26,6 @@ Message = dict[str, Any]
 
 _REPORT_FIELDS = tuple(field.name for field in fields(OutputReport))
 
-_REPORT_FIELDS = tuple(field.name for field in fields(OutputReport))
-
 
 def encode(kind: str, **values: Any) -> bytes:
     """One message as a line."""
