@@ -21,7 +21,7 @@ from apps.accounts.access import current_workspace, require
 from apps.accounts.models import Role, User
 from apps.library import services
 from apps.library.access import get_upload_for
-from apps.library.models import Upload
+from apps.library.models import Asset, Upload
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,termination,expiration"
@@ -102,7 +102,7 @@ def _append(request: HttpRequest, upload: Upload, *, offset: int) -> HttpRespons
         return response
     except services.UploadRefused as error:
         return _problem(error.status, error.code, str(error))
-    except Upload.DoesNotExist as error:
+    except (Upload.DoesNotExist, Asset.DoesNotExist) as error:  # Given up meanwhile.
         raise Http404("There is no such upload.") from error
     return _answer(204, upload, offset=reached)
 
