@@ -318,7 +318,7 @@ class Session:
         for buffer in buffers:
             size += len(buffer)
         self.progress.bytes_sent += size
-        if not self._transport.send(buffers) and not self._writing:
+        if not self._transport.send(buffers, size) and not self._writing:
             self._writing = True
             self._loop.add_writer(self._transport.fileno(), self._on_writable)
 
@@ -467,7 +467,8 @@ class Session:
         transport = self._transport
         with contextlib.suppress(TimeoutError, IngestError, ProtocolViolation):
             async with asyncio.timeout(self._patience.farewell):
-                transport.send([self._rtmp.bytes_to_send()])
+                farewell = self._rtmp.bytes_to_send()
+                transport.send([farewell], len(farewell))
                 while not transport.flush():
                     await self._writable()
                 transport.shutdown()

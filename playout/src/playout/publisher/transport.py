@@ -14,7 +14,7 @@ import socket
 import ssl
 import struct
 import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,8 +58,11 @@ class Limits:
 class Transport(Protocol):
     """What a session needs from its connection."""
 
-    def send(self, buffers: Sequence[Buffer]) -> bool:
-        """Send or keep `buffers`; False while some wait. Raises `IngestError` when it is over."""
+    def send(self, buffers: list[Buffer], size: int) -> bool:
+        """Send or keep `buffers` of `size` bytes in all; False while some wait.
+
+        Raises `IngestError` when the connection is over.
+        """
         ...
 
     def flush(self) -> bool:
@@ -98,31 +101,46 @@ class PlainTransport:
         self._socket = sock
         self._waiting: list[Buffer] = []
 
-    def send(self, buffers: Sequence[Buffer]) -> bool:
+    def send(self, buffers: list[Buffer], size: int) -> bool:
         """See `Transport`."""
+        sent = 0
+        if not self._waiting:
+            sent = self._try(buffers)
+            if sent == size:
+                return True
         self._waiting.extend(buffers)
-        return self.flush()
+        self._take_off(sent)
+        return False
 
     def flush(self) -> bool:
         """See `Transport`."""
-        waiting = self._waiting
-        while waiting:
-            try:
-                sent = self._socket.sendmsg(waiting[:_IOV_MAX])
-            except (BlockingIOError, InterruptedError):
+        while self._waiting:
+            sent = self._try(self._waiting)
+            if not sent:
                 return False
-            except OSError as error:
-                raise _lost(error) from error
-            done = 0
-            for buffer in waiting:
-                if sent < len(buffer):
-                    break
-                sent -= len(buffer)
-                done += 1
-            del waiting[:done]
-            if sent:
-                waiting[0] = memoryview(waiting[0])[sent:]
+            self._take_off(sent)
         return True
+
+    def _try(self, buffers: list[Buffer]) -> int:
+        """The bytes of `buffers` that the kernel takes now."""
+        try:
+            return self._socket.sendmsg(buffers[:_IOV_MAX])
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise _lost(error) from error
+
+    def _take_off(self, sent: int) -> None:
+        """Forget the first `sent` bytes of what waits."""
+        done, waiting = 0, self._waiting
+        for buffer in waiting:
+            if sent < len(buffer):
+                break
+            sent -= len(buffer)
+            done += 1
+        del waiting[:done]
+        if sent:
+            waiting[0] = memoryview(waiting[0])[sent:]
 
     def receive(self) -> bytes | None:
         """See `Transport`."""
@@ -172,7 +190,7 @@ class TlsTransport:
         self._outgoing = outgoing
         self._waiting = memoryview(b"")
 
-    def send(self, buffers: Sequence[Buffer]) -> bool:
+    def send(self, buffers: list[Buffer], size: int) -> bool:
         """See `Transport`."""
         clear = b"".join(buffers)
         at = 0
