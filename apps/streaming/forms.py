@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
 from apps.streaming import destinations, schedule
-from apps.streaming.models import Playlist, StartPolicy, Stream
+from apps.streaming.models import Output, Playlist, StartPolicy, Stream
 
 YOUTUBE = "rtmps://a.rtmps.youtube.com:443/live2"
 YOUTUBE_BACKUP = "rtmps://b.rtmps.youtube.com:443/live2?backup=1"
@@ -77,7 +77,7 @@ class StreamForm(forms.Form):
         self._stream = stream
         self._destination = None
         if stream is not None:
-            output = stream.outputs.select_related("destination").order_by("created_at").first()
+            output = _first_output(stream)
             self._destination = output.destination if output else None
             kw.setdefault("initial", self._initial(stream))
         super().__init__(*args, **kw)
@@ -161,6 +161,11 @@ class StreamForm(forms.Form):
                 # A key must never reach a server it was not given for.
                 self.add_error("key", _("Enter the stream key of this service."))
         return cleaned
+
+
+def _first_output(stream: Stream) -> Output | None:
+    outputs = stream.outputs.select_related("destination").defer("destination__key")
+    return outputs.order_by("created_at").first()
 
 
 def _service_of(address: str) -> str:

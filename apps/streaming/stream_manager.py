@@ -60,7 +60,7 @@ def start_stream(*, stream: Stream, by: User | None = None) -> bool:
         stream = _locked(stream)
         if stream.desired == Desired.ON:
             return False
-        outputs = list(stream.outputs.select_related("destination"))
+        outputs = list(stream.outputs.select_related("destination").defer("destination__key"))
         items = selectors.ready_items(stream)
         problems = _problems(stream, items, outputs)
         if problems:
@@ -361,7 +361,8 @@ def delete_stream(*, stream: Stream, by: User | None = None) -> None:
 
 
 def _destination_of(stream: Stream) -> Destination | None:
-    output = stream.outputs.select_related("destination").order_by("created_at").first()
+    outputs = stream.outputs.select_related("destination").defer("destination__key")
+    output = outputs.order_by("created_at").first()
     return output.destination if output else None
 
 
@@ -377,7 +378,8 @@ def _connect(stream: Stream, *, address: str, key: str) -> None:
         "key_hint": destinations.key_hint(key),
         "fingerprint": destinations.fingerprint(address, key),
     }
-    output = stream.outputs.select_related("destination").order_by("created_at").first()
+    outputs = stream.outputs.select_related("destination").defer("destination__key")
+    output = outputs.order_by("created_at").first()
     if output is None:
         destination = Destination.objects.create(workspace_id=stream.workspace_id, **values)
         Output.objects.create(stream=stream, destination=destination, profile=stream.profile)

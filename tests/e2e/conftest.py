@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,18 @@ class Installation:
         return found[1]
 
 
+def without_settings(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what this test run has set for its own Django."""
+    ours = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE", "ENV_FILE",
+            "ENVIRONMENT", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "ALLOWED_HOSTS", "DEBUG",
+            "DATA_DIR")  # fmt: skip
+    return {
+        name: value
+        for name, value in variables.items()
+        if name not in ours and not name.startswith("AWS_")
+    }
+
+
 def wait_until(is_so: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:
     """The first true answer; fails with `what` after so long."""
     deadline = time.monotonic() + seconds
@@ -66,13 +78,7 @@ def installation() -> Iterator[Installation]:
     data_dir = Path(tempfile.mkdtemp(prefix="streamer-e2e-", dir="/tmp"))
     port = free_port()
     output = data_dir / "up.log"
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE",
-                        "ENV_FILE", "ENVIRONMENT", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS",
-                        "ALLOWED_HOSTS", "DEBUG") and not name.startswith("AWS_")
-    }  # fmt: skip
+    environment = without_settings(os.environ)
     environment |= {
         "DATA_DIR": str(data_dir),
         "PORT": str(port),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.e2e.conftest import Installation, wait_until
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(420)]
 
 KEY = "e2e7-9f3k-hq2v-xm4t-0b8d"
+MOST_SECONDS_TO_FIRST_PICTURE = 2.0
 KEY_ID = hashlib.sha256(KEY.encode()).hexdigest()[:16]
 BADGE = "#live .badge-state"
 
@@ -75,7 +77,13 @@ def test_a_person_goes_on_air_watches_and_stops(
     make_stream(page, installation)
     assert received(installation) is None
 
-    page.get_by_role("button", name="Start").click()
+    began = time.monotonic()
+    page.get_by_role("button", name="Start").click(no_wait_after=True)
+    wait_until(
+        lambda: (now := received(installation)) and now["video_messages"] > 0,
+        "no picture has arrived",
+    )
+    assert time.monotonic() - began <= MOST_SECONDS_TO_FIRST_PICTURE
     expect(page.locator(BADGE)).to_have_text("On air", timeout=15_000)
     first = received(installation)
     assert first is not None, "the page said On air and the receiver has nothing"

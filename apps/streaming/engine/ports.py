@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest, Now
@@ -50,6 +51,11 @@ NODE_FRESH = timedelta(seconds=20)
 
 REPLAY_NS = 60_000_000_000
 """Versions that were replaced longer ago than this are no longer told to the pump."""
+
+KEY_UNREADABLE = "destination.key_unreadable"
+_KEY_UNREADABLE_TEXT = (
+    "The stream key cannot be read any more. Enter it again in the settings of the stream."
+)
 
 _LOCK_RETRIES = 4
 _LOCK_PAUSE_S = 0.05
@@ -104,7 +110,7 @@ class DatabaseEngine:
         self._contact_since: int | None = None
         self._last_contact = 0
         self._wishes: dict[UUID, _Wish] = {}
-        self._refused: dict[UUID, str] = {}
+        self._refused: dict[UUID, tuple[str, str]] = {}
         self._reported: dict[UUID, OutputReport] = {}
 
     # -- playout.supervisor.ports.Leases --------------------------------------------------------
@@ -172,7 +178,11 @@ class DatabaseEngine:
         self, node: str, tokens: dict[UUID, int]
     ) -> tuple[list[Output], dict[UUID, list[ProgrammeVersion]], UUID | None]:
         outputs = list(
-            Output.objects.filter(pk__in=tokens, node=node).select_related("stream", "destination")
+            # Keys are read one by one, when needed: one that cannot be decrypted must not keep
+            # the other outputs from their wishes.
+            Output.objects.filter(pk__in=tokens, node=node)
+            .select_related("stream", "destination")
+            .defer("destination__key")
         )
         # Only generations not seen before need their versions: a quiet sweep is two queries.
         stale = {
@@ -209,13 +219,16 @@ class DatabaseEngine:
         known = self._wishes.get(output.pk)
         if known is not None and known.generation == output.generation:
             return known
-        address, key = output.destination.address, output.destination.key
+        address = key = ""
         try:
-            destinations.check(address)
+            destinations.check(output.destination.address)
+            address, key = output.destination.address, output.destination.key
         except destinations.DestinationRefused as refused:
             # Without an address the supervisor fails the output for good; `report` says why.
-            self._refused[output.pk] = str(refused)
-            address = key = ""
+            self._refused[output.pk] = (AddressNotAllowed.code, str(refused))
+        except ImproperlyConfigured:
+            log.exception("The stream key of output %s cannot be read.", output.pk)
+            self._refused[output.pk] = (KEY_UNREADABLE, _KEY_UNREADABLE_TEXT)
         else:
             self._refused.pop(output.pk, None)
         programme = None
@@ -295,7 +308,7 @@ class DatabaseEngine:
         code, text, state = report.error_code, report.error_text, report.state
         refused = self._refused.get(UUID(report.output_id))
         if refused is not None and state is OutputState.FAILED:
-            code, text = AddressNotAllowed.code, refused
+            code, text = refused
         current = Output.objects.filter(pk=report.output_id, node=node, token=report.token)
         changed = current.update(
             state=state.value,

@@ -350,6 +350,22 @@ def test_an_address_that_policy_forbids_is_never_handed_out(ports, output, setti
     assert "not allowed" in output.error_text or "are allowed" in output.error_text
 
 
+def test_a_key_that_cannot_be_read_fails_its_own_output_only(ports, workspace):
+    broken, sound = make_output(workspace, key="k1"), make_output(workspace, key="k2")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE streaming_destination SET key = 'deadbeef:xyz' WHERE id = %s",
+            [Destination._meta.pk.get_db_prep_value(broken.destination_id, connection)],
+        )
+    wishes = {wish.output_id: wish for wish in ports.desired("node-1", ports.claim("node-1", 10))}
+    assert wishes[str(sound.pk)].key == "k2"
+    assert wishes[str(broken.pk)].address == ""
+    ports.report("node-1", [report(broken, state=OutputState.FAILED, session_id="")])
+    broken = Output.objects.defer("destination__key").get(pk=broken.pk)
+    assert broken.error_code == "destination.key_unreadable"
+    assert "Enter it again" in broken.error_text
+
+
 def test_a_draining_node_gives_its_outputs_away_one_by_one(ports, workspace):
     for n in range(3):
         make_output(workspace, key=f"key-{n}")
