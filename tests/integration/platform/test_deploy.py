@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -122,6 +123,30 @@ def test_sign_in_pages_are_served_with_secure_cookies_and_strict_headers(site):
     assert "Secure" in headers["Set-Cookie"]
     assert "max-age" in headers["Strict-Transport-Security"]
     assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+def test_a_person_signs_up_through_the_proxy(site):
+    address, trusted, *_ = site
+    browser = urllib.request.build_opener(
+        urllib.request.HTTPCookieProcessor(), urllib.request.HTTPSHandler(context=trusted)
+    )
+    page = browser.open(f"{address}/accounts/signup/").read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page).group(1)
+    form = {
+        "csrfmiddlewaretoken": token,
+        "email": "dora@example.org",
+        "password1": "correct horse battery",
+        "password2": "correct horse battery",
+    }
+    request = urllib.request.Request(
+        f"{address}/accounts/signup/",
+        urllib.parse.urlencode(form).encode(),
+        headers={"Referer": f"{address}/accounts/signup/"},
+    )
+    browser.open(request)
+    settings = browser.open(f"{address}/settings/")
+    assert settings.url == f"{address}/settings/"
+    assert "dora" in settings.read().decode()
 
 
 def test_plain_http_is_sent_to_https(site):
