@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
-from apps.accounts.access import require
-from apps.accounts.models import Role, User
+from apps.accounts.access import Caller, require
+from apps.accounts.models import Role
 from apps.streaming.models import Playlist, Stream
 
 
-def get_stream_for(user: User | AnonymousUser, stream_id: UUID, role: Role = Role.VIEWER) -> Stream:
+def get_stream_for(user: Caller, stream_id: UUID, role: Role = Role.VIEWER) -> Stream:
     """The stream, when `user` has at least `role` in its workspace; `.role` is the one they have.
 
     Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
@@ -24,9 +23,7 @@ def get_stream_for(user: User | AnonymousUser, stream_id: UUID, role: Role = Rol
     return stream
 
 
-def get_playlist_for(
-    user: User | AnonymousUser, playlist_id: UUID, role: Role = Role.VIEWER
-) -> Playlist:
+def get_playlist_for(user: Caller, playlist_id: UUID, role: Role = Role.VIEWER) -> Playlist:
     """The playlist, when `user` has at least `role` in its workspace; `.role` is what they have.
 
     Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.

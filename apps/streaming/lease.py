@@ -8,7 +8,7 @@ the database for `CONTACT`: after an outage of the database every old holder the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -33,11 +33,18 @@ class Held:
     token: int
 
 
-def claim(*, node: str, limit: int, contact: timedelta) -> list[Held]:
+def claim(
+    *,
+    node: str,
+    limit: int,
+    contact: timedelta,
+    fitting: Callable[[Sequence[str]], int] = len,
+) -> list[Held]:
     """Take up to `limit` wanted outputs that are free, and add 1 to the token of each.
 
     `contact` is how long the node has been in unbroken contact with the database. Outputs that
-    nobody ever owned, or whose owner released them, need none.
+    nobody ever owned, or whose owner released them, need none. `fitting` says of the profiles of
+    free outputs, in the order in which they would be taken, how many the node has room for.
     """
     if limit <= 0:
         return []
@@ -45,11 +52,14 @@ def claim(*, node: str, limit: int, contact: timedelta) -> list[Held]:
         if Node.objects.filter(pk=node, draining=True).exists():
             return []
         free = _free(node=node, contact=contact)
-        candidates = free.order_by("expires_at", "created_at").values_list("pk", flat=True)
+        candidates = free.order_by("expires_at", "created_at").values_list("pk", "profile")
         if connection.features.has_select_for_update_skip_locked:
             # Two claimants look at different rows instead of queueing for the same ones.
             candidates = candidates.select_for_update(skip_locked=True)
-        chosen = list(candidates[:limit])
+        found = list(candidates[:limit])
+        if not found:
+            return []
+        chosen = [pk for pk, _ in found[: fitting([profile for _, profile in found])]]
         if not chosen:
             return []
         # The condition once more: on SQLite nothing locked the rows between the two statements.

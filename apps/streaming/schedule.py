@@ -285,6 +285,11 @@ def anchor_resume(
     return Anchor(0)
 
 
+def kbps(profile: str) -> int:
+    """What an output in this profile sends, picture and sound together, in kbit/s."""
+    return video_profile(profile).kbps + HOUSE_AUDIO.kbps
+
+
 def length_ms(frames: int, profile: str) -> int:
     """How long so many video frames of a profile last."""
     return frame_ms(frames, video_profile(profile).rate)

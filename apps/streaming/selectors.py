@@ -30,6 +30,8 @@ NODE_ALIVE = timedelta(seconds=20)
 """A node that has not renewed for this long is called silent."""
 
 EVENTS_SHOWN = 20
+STREAMS_SHOWN = 50
+PLAYLISTS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,25 @@ class StreamRow:
     status: status.Status
 
 
-def stream_rows(workspace: Workspace, *, now: datetime | None = None) -> list[StreamRow]:
-    """All streams of a workspace with their states: two queries, whatever their number."""
+@dataclass(frozen=True, slots=True)
+class StreamPage:
+    """Some streams of a workspace, and whether there are others around them."""
+
+    rows: list[StreamRow]
+    number: int
+    has_next: bool
+
+
+def stream_page(
+    workspace: Workspace, *, number: int = 1, size: int = STREAMS_SHOWN, now: datetime | None = None
+) -> StreamPage:
+    """Streams with their states, wanted ones first: two queries, whatever their number."""
     now = now or timezone.now()
+    first = (number - 1) * size
     streams = (
         Stream.objects.filter(workspace=workspace)
         .select_related("playlist")
+        .order_by("-desired", "title", "created_at", "pk")
         .prefetch_related(
             Prefetch(
                 "outputs",
@@ -147,7 +162,41 @@ def stream_rows(workspace: Workspace, *, now: datetime | None = None) -> list[St
             )
         )
     )
-    return [StreamRow(stream=stream, status=status_of(stream, now=now)) for stream in streams]
+    found = list(streams[first : first + size + 1])
+    rows = [StreamRow(stream=stream, status=status_of(stream, now=now)) for stream in found[:size]]
+    return StreamPage(rows=rows, number=number, has_next=len(found) > size)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The sums of a workspace."""
+
+    streams: int
+    wanted: int
+    on_air: int
+    troubled: int
+    kbps: int
+
+
+def figures(workspace: Workspace, *, now: datetime | None = None) -> Figures:
+    """What the whole workspace sends now: one query, whatever the number of streams."""
+    now = now or timezone.now()
+    wanted = Q(desired=Desired.ON)
+    fresh = Q(outputs__reported_at__gt=now - status.STALE_AFTER)
+    silent = Q(outputs__reported_at__lte=now - status.STALE_AFTER) | Q(outputs__reported_at=None)
+    flowing = wanted & fresh & Q(outputs__state__in=[State.ON_AIR, State.DEGRADED])
+    troubled = wanted & (
+        fresh & Q(outputs__state__in=[State.DEGRADED, State.RECONNECTING, State.FAILED])
+        | silent & Q(started_at__lt=now - status.NEVER_CLAIMED_AFTER)
+    )
+    sums = Stream.objects.filter(workspace=workspace).aggregate(
+        streams=Count("pk", distinct=True),
+        wanted=Count("pk", filter=wanted, distinct=True),
+        on_air=Count("pk", filter=flowing, distinct=True),
+        troubled=Count("pk", filter=troubled, distinct=True),
+        kbps=Sum("outputs__kbps", filter=flowing),
+    )
+    return Figures(**{name: value or 0 for name, value in sums.items()})
 
 
 def status_of(stream: Stream, *, now: datetime | None = None) -> status.Status:
@@ -240,13 +289,29 @@ def recent_events(stream: Stream) -> list[Event]:
     return list(stream.events.select_related("by")[:EVENTS_SHOWN])
 
 
-def playlists(workspace: Workspace) -> QuerySet[Playlist]:
-    """Playlists with their number of items and their length."""
+@dataclass(frozen=True, slots=True)
+class PlaylistPage:
+    """Some playlists of a workspace, and whether there are others around them."""
+
+    rows: list[Playlist]
+    number: int
+    has_next: bool
+
+
+def playlist_page(
+    workspace: Workspace, *, number: int = 1, size: int = PLAYLISTS_SHOWN
+) -> PlaylistPage:
+    """Playlists with their number of items and their length: one query."""
     shown = Q(items__asset__deleted_at=None)
-    return Playlist.objects.filter(workspace=workspace).annotate(
+    first = (number - 1) * size
+    lists: QuerySet[Any] = Playlist.objects.filter(workspace=workspace).annotate(
         item_count=Count("items", filter=shown),
         duration_ms=Sum("items__asset__duration_ms", filter=shown),
     )
+    # Not left to Meta: with sums its order does not apply.
+    lists = lists.order_by("name", "created_at", "pk")
+    found = list(lists[first : first + size + 1])
+    return PlaylistPage(rows=found[:size], number=number, has_next=len(found) > size)
 
 
 def playlist_items(playlist: Playlist) -> list[PlaylistItem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -14,6 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -29,6 +31,8 @@ from apps.streaming.forms import PlaylistForm, StreamForm
 from apps.streaming.models import Playlist, Stream
 from apps.streaming.stream_manager import StartRefused, StreamIsOnAir
 
+BOARD_ROWS = 20
+
 # -- dashboard ----------------------------------------------------------------------------------
 
 
@@ -37,24 +41,17 @@ from apps.streaming.stream_manager import StartRefused, StreamIsOnAir
 def dashboard(request: HttpRequest) -> HttpResponseBase:
     """What is on air now."""
     workspace, may_edit = _place(request)
-    rows = selectors.stream_rows(workspace)
-    context = _rows_context(workspace, rows) | {"may_edit": may_edit}
+    page = selectors.stream_page(workspace, size=BOARD_ROWS)
+    context = _frame(workspace) | {
+        "page": page,
+        "figures": selectors.figures(workspace),
+        "may_edit": may_edit,
+    }
     if request.headers.get("HX-Request"):
         return _fragment(request, "streaming/_board.html", context)
-    if not rows:
+    if not page.rows:
         context["steps"] = selectors.first_steps(workspace)
     return render(request, "streaming/dashboard.html", context)
-
-
-def _rows_context(workspace: Workspace, rows: list[selectors.StreamRow]) -> dict[str, Any]:
-    return {
-        **_frame(workspace),
-        "rows": rows,
-        "wanted": sum(row.stream.is_wanted for row in rows),
-        "on_air": sum(row.status.is_on_air for row in rows),
-        "kbps": sum(row.status.kbps for row in rows if row.status.is_on_air),
-        "troubled": sum(row.status.tone in ("warning", "error") for row in rows),
-    }
 
 
 # -- streams ------------------------------------------------------------------------------------
@@ -65,7 +62,12 @@ def _rows_context(workspace: Workspace, rows: list[selectors.StreamRow]) -> dict
 def streams(request: HttpRequest) -> HttpResponseBase:
     """All streams of a workspace."""
     workspace, may_edit = _place(request)
-    context = _rows_context(workspace, selectors.stream_rows(workspace)) | {"may_edit": may_edit}
+    page = selectors.stream_page(workspace, number=_page_number(request))
+    context = (
+        _frame(workspace)
+        | {"page": page, "may_edit": may_edit}
+        | _pager(workspace, "streaming:streams", page)
+    )
     if request.headers.get("HX-Request"):
         return _fragment(request, "streaming/_stream_table.html", context)
     return render(request, "streaming/streams.html", context)
@@ -268,15 +270,13 @@ def playlists(request: HttpRequest) -> HttpResponse:
                 workspace=workspace, name=form.cleaned_data["name"]
             )
             return redirect(made)
+    page = selectors.playlist_page(workspace, number=_page_number(request))
     return render(
         request,
         "streaming/playlists.html",
-        {
-            **_frame(workspace),
-            "playlists": selectors.playlists(workspace),
-            "form": form,
-            "may_edit": may_edit,
-        },
+        _frame(workspace)
+        | {"page": page, "form": form, "may_edit": may_edit}
+        | _pager(workspace, "streaming:playlists", page),
         status=422 if form.errors else 200,
     )
 
@@ -404,6 +404,24 @@ def _items_context(playlist: Playlist) -> dict[str, Any]:
 def _place(request: HttpRequest) -> tuple[Workspace, bool]:
     workspace = current_workspace(request)
     return workspace, require(request.user, workspace) >= Role.EDITOR
+
+
+def _page_number(request: HttpRequest) -> int:
+    number = request.GET.get("page", "1")
+    return max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 7 else 1
+
+
+def _pager(
+    workspace: Workspace, name: str, page: selectors.StreamPage | selectors.PlaylistPage
+) -> dict[str, str]:
+    def url(number: int) -> str:
+        return f"{reverse(name)}?{urlencode({'workspace': workspace.slug, 'page': number})}"
+
+    return {
+        "newer_url": url(page.number - 1) if page.number > 1 else "",
+        "older_url": url(page.number + 1) if page.has_next else "",
+        "poll_url": url(page.number),
+    }
 
 
 def _frame(workspace: Workspace) -> dict[str, Any]:

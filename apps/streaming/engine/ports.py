@@ -118,7 +118,12 @@ class DatabaseEngine:
     def claim(self, node: str, limit: int) -> Sequence[Lease]:
         """Take up to `limit` wanted outputs that are free, and add 1 to the token of each."""
         held = self._transact(
-            lambda: lease.claim(node=node, limit=limit, contact=self._unbroken_contact())
+            lambda: lease.claim(
+                node=node,
+                limit=limit,
+                contact=self._unbroken_contact(),
+                fitting=lambda profiles: _fitting(node, profiles),
+            )
         )
         return [Lease(str(each.output_id), each.token) for each in held]
 
@@ -422,6 +427,20 @@ def register_node(*, node: str, name: str, version: str, capacity_mbps: int) -> 
             "last_seen": Now(),
         },
     )
+
+
+def _fitting(node: str, profiles: Sequence[str]) -> int:
+    """How many more outputs with these profiles the node can send within its capacity."""
+    capacity = Node.objects.filter(pk=node).values_list("capacity_mbps", flat=True).first()
+    if not capacity:
+        return len(profiles)
+    held = Output.objects.filter(node=node).values_list("profile", flat=True)
+    room = capacity * 1000 - sum(schedule.kbps(profile) for profile in held)
+    for count, profile in enumerate(profiles):
+        room -= schedule.kbps(profile)
+        if room < 0:
+            return count
+    return len(profiles)
 
 
 def _telling(report: OutputReport) -> tuple[object, ...]:

@@ -151,6 +151,17 @@ def test_it_claims_no_more_than_the_limit(ports, workspace):
     assert len(ports.claim("node-1", 2)) == 1
 
 
+def test_it_claims_no_more_than_its_line_can_carry(ports, workspace):
+    for n in range(4):
+        make_output(workspace, key=f"key-{n}")
+    # 1.2 Mbit/s of picture and 0.128 of sound each.
+    Node.objects.filter(pk="node-1").update(capacity_mbps=3)
+    assert len(ports.claim("node-1", 10)) == 2
+    assert ports.claim("node-1", 10) == []
+    Node.objects.filter(pk="node-1").update(capacity_mbps=0)
+    assert len(ports.claim("node-1", 10)) == 2
+
+
 def test_renewing_keeps_the_token_and_continues_even_an_expired_lease(ports, output):
     ports.claim("node-1", 10)
     Output.objects.update(expires_at=timezone.now() - timedelta(hours=1))

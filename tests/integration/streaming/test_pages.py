@@ -191,6 +191,40 @@ def test_pages_cost_few_queries_however_many_streams(
             assert as_alice.get(url).status_code == 200
 
 
+def test_long_lists_come_in_pages(as_alice, workspace):
+    Stream.objects.bulk_create(
+        Stream(workspace=workspace, title=f"Channel {n:03}", profile=PROFILE) for n in range(120)
+    )
+    Playlist.objects.bulk_create(
+        Playlist(workspace=workspace, name=f"List {n:03}") for n in range(120)
+    )
+    for name, word in (("streams", "Channel"), ("playlists", "List")):
+        url, seen = reverse(f"streaming:{name}"), []
+        while url:
+            page = as_alice.get(url).content.decode()
+            seen += re.findall(rf'class="row-title"[^>]*>({word} \d+)<', page)
+            following = re.search(r'rel="next" href="([^"]+)"', page)
+            url = following[1].replace("&amp;", "&") if following else ""
+        assert seen == [f"{word} {n:03}" for n in range(120)]
+    assert as_alice.get(reverse("streaming:streams"), {"page": "nonsense"}).status_code == 200
+
+
+def test_the_figures_agree_with_what_each_row_says(as_alice, workspace, playlist):
+    ages = {"on_air": 1, "degraded": 1, "reconnecting": 1, "failed": 1, "connecting": 1}
+    for n, (state, age) in enumerate([*ages.items(), ("on_air", 30), ("idle", 1)]):
+        stream = make_stream(workspace, playlist, title=f"{state} {age}", key=f"key-{n}")
+        put_on_air(stream, state=state, reported_at=timezone.now() - timedelta(seconds=age))
+    make_stream(workspace, playlist, title="off", key="key-off")
+    Stream.objects.update(started_at=timezone.now() - timedelta(minutes=5))
+    figures = selectors.figures(workspace)
+    rows = selectors.stream_page(workspace).rows
+    assert figures.streams == len(rows) == 8
+    assert figures.wanted == 7
+    assert figures.on_air == sum(row.status.is_on_air for row in rows) == 2
+    assert figures.troubled == sum(row.status.tone in ("warning", "error") for row in rows) == 4
+    assert figures.kbps == sum(row.status.kbps for row in rows if row.status.is_on_air)
+
+
 # -- the moving part ----------------------------------------------------------------------------
 
 
