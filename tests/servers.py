@@ -135,6 +135,8 @@ def object_store() -> Iterator[S3]:
             f"-s3.config={config}", "-master.volumeSizeLimitMB=64", "-volume.max=20",
             f"-master.port={ports['master']}", f"-volume.port={ports['volume']}",
             f"-filer.port={ports['filer']}", f"-s3.port={ports['s3']}", "-s3.iam=false",
+            # Two listeners on fixed ports, which would keep a second server from starting.
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
         ]  # fmt: skip
         store = S3(f"http://127.0.0.1:{ports['s3']}", "streamer-tests", access_key, secret_key)
         with _running(command, home / "log", lambda: _answers_tcp(ports["s3"])):
@@ -161,10 +163,20 @@ def object_store() -> Iterator[S3]:
 def _spaced_ports(count: int) -> list[int]:
     ports: list[int] = []
     while len(ports) < count:
-        port = 20_000 + secrets.randbelow(12_000)
-        if port not in ports and not _answers_tcp(port) and not _answers_tcp(port + 10_000):
+        # Both below 32768, where the ports of outgoing connections begin.
+        port = 20_000 + secrets.randbelow(2_700)
+        if port not in ports and _is_free(port) and _is_free(port + 10_000):
             ports.append(port)
     return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
