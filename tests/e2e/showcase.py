@@ -1,0 +1,440 @@
+"""The product's web with a workspace in every state, at a moment that does not pass.
+
+    python -m tests.e2e.showcase DATA_DIR PORT [--locale]
+
+Serves until it is ended. The rows come from the services as far as a service can make them; what
+only workers and nodes write is written here as they would. `--locale` puts the generated language
+of `tests.e2e.pseudo` over every text, and gives people's own words in letters that it lacks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+MOMENT = datetime(2026, 3, 14, 21, 42, 10, tzinfo=UTC)
+PASSWORD = "correct horse battery staple"
+INGEST = "rtmp://127.0.0.1:1935/live2"
+
+# What people wrote: once in English, once in letters that no text of ours uses.
+WORDS = {
+    "Night Harbour Radio": "Ночная гавань",
+    "Field recordings": "Полевые записи",
+    "Alice Marlow": "Алиса Марлоу",
+    "Bob Ferrante": "Боб Ферранте",
+    "Rain on a tin roof": "Дождь по крыше",
+    "Night train to the coast": "Ночной поезд к морю",
+    "Harbour before sunrise": "Гавань до рассвета",
+    "Old lighthouse, eight hours": "Старый маяк, восемь часов",
+    "Forest after the storm, recorded with four microphones along the river": (
+        "Лес после грозы, записанный четырьмя микрофонами вдоль реки"
+    ),
+    "Snow on the pass": "Снег на перевале",
+    "Empty station hall": "Пустой вокзал",
+    "Fireplace": "Камин",
+    "Piano in the next room": "Пианино за стеной",
+    "Tape hiss and vinyl": "Шорох плёнки",
+    "Holiday cut, final version 3": "Отпуск, третья версия",
+    "Scanned slides": "Слайды",
+    "Drone over the bay": "Над заливом",
+    "Evenings": "Вечера",
+    "Mornings": "Утра",
+    "Long nights": "Долгие ночи",
+    "Not sorted yet": "Ещё не разобрано",
+    "Harbour at night": "Гавань ночью",
+    "Rain, always": "Всегда дождь",
+    "Fireplace channel": "Канал камина",
+    "Sleep radio": "Радио для сна",
+    "Forest, backup leg": "Лес, запасной",
+    "Morning programme": "Утренняя программа",
+    "Weekend special": "Выходные",
+    "Christmas fireplace": "Рождественский камин",
+}
+
+
+@dataclass
+class Shown:
+    """What the pages are about, by the names of the arguments in their addresses."""
+
+    session: str = ""
+    empty_session: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+    streams: dict[str, str] = field(default_factory=dict)
+    playlist: str = ""
+
+
+def main(arguments: list[str]) -> None:
+    """Set up, say what there is, and serve."""
+    data_dir, port = Path(arguments[0]).resolve(), int(arguments[1])
+    pseudo = "--locale" in arguments
+    os.environ |= {
+        "ENV_FILE": "",
+        "ENVIRONMENT": "test",
+        "DATA_DIR": str(data_dir),
+        "PORT": str(port),
+        "SECRET_KEY": "the showcase has no secrets and lives for minutes only",
+        "FIELD_ENCRYPTION_KEYS": "dGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtMDA=",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "DATABASE_URL": f"sqlite:///{data_dir / 'db.sqlite3'}",
+        "INGEST_SIMULATOR_URL": INGEST,
+        "INGEST_SIMULATOR_HTTP": "http://127.0.0.1:1",
+        "DESTINATION_ALLOWLIST": "127.0.0.1:1935",
+        "LOG_LEVEL": "WARNING",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+    for name in ("REDIS_URL", "CELERY_BROKER_URL", "AWS_STORAGE_BUCKET_NAME"):
+        os.environ.pop(name, None)
+
+    import django
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.utils import timezone
+
+    if pseudo:
+        from tests.e2e import pseudo as language
+
+        language.install(data_dir / "locale")
+        settings.LOCALE_PATHS = [str(data_dir / "locale")]
+        settings.LANGUAGES = [(language.CODE, language.CODE)]
+        settings.LANGUAGE_CODE = language.CODE
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    django.setup()
+    timezone.now = lambda: MOMENT
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    shown = _Seed(data_dir, WORDS if pseudo else {}).run()
+    (data_dir / "showcase.json").write_text(json.dumps(shown.__dict__))
+
+    import uvicorn
+
+    uvicorn.run(
+        "config.asgi:application",
+        host="127.0.0.1",
+        port=port,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
+class _Seed:
+    """Fills the database. Imports wait until Django is set up."""
+
+    def __init__(self, data_dir: Path, words: dict[str, str]) -> None:
+        self.data_dir = data_dir
+        self.words = words
+        self.shown = Shown()
+        self.serial = 0
+
+    def said(self, text: str) -> str:
+        """A person's own words."""
+        return self.words.get(text, text)
+
+    def run(self) -> Shown:
+        """All rows, in one transaction."""
+        from django.db import transaction
+
+        with transaction.atomic():
+            self.people()
+            self.files()
+            self.playlists()
+            self.streams()
+        return self.shown
+
+    # -- people -----------------------------------------------------------------------------
+
+    def people(self) -> None:
+        """Alice with two workspaces, Bob on her team, Zoe who has only just signed up."""
+        from apps.accounts import services
+        from apps.accounts.models import Membership, Role, Workspace
+
+        self.alice = services.create_user(
+            email="alice@example.org", password=PASSWORD, name=self.said("Alice Marlow")
+        )
+        self.workspace = self.alice.workspaces.get()
+        services.rename_workspace(workspace=self.workspace, name=self.said("Night Harbour Radio"))
+        bob = services.create_user(
+            email="bob@example.org", password=PASSWORD, name=self.said("Bob Ferrante")
+        )
+        member = Membership.objects.create(user=bob, workspace=self.workspace, role=Role.EDITOR)
+        second = Workspace.objects.get(memberships__user=bob, memberships__role=Role.OWNER)
+        services.rename_workspace(workspace=second, name=self.said("Field recordings"))
+        Membership.objects.create(user=self.alice, workspace=second, role=Role.VIEWER)
+        zoe = services.create_user(email="zoe@example.org", password=PASSWORD, name="")
+        services.rename_workspace(
+            workspace=zoe.workspaces.get(), name=self.said("Field recordings")
+        )
+        from allauth.account.models import EmailAddress
+
+        for person in (self.alice, bob, zoe):
+            EmailAddress.objects.get_or_create(
+                user=person, email=person.email, defaults={"verified": True, "primary": True}
+            )
+        self.alice.is_staff = True
+        self.alice.save(update_fields=["is_staff"])
+        self.shown.ids["membership_id"] = str(member.pk)
+        self.shown.session = self.signed_in(self.alice, self.workspace.slug)
+        self.shown.empty_session = self.signed_in(zoe, "")
+
+    def signed_in(self, user: Any, workspace: str) -> str:
+        """The key of a session, as if `user` had signed in with a browser."""
+        from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+        from django.contrib.sessions.backends.cached_db import SessionStore
+
+        from apps.accounts.access import SESSION_KEY as WORKSPACE_KEY
+
+        session = SessionStore()
+        session[SESSION_KEY] = str(user.pk)
+        session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+        session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        if workspace:
+            session[WORKSPACE_KEY] = workspace
+        # Account pages that touch passwords and keys ask again after a while.
+        session["account_authentication_methods"] = [
+            {"method": "password", "at": 4_000_000_000.0, "email": user.email}
+        ]
+        session.create()
+        return str(session.session_key)
+
+    # -- library ----------------------------------------------------------------------------
+
+    def files(self) -> None:
+        """Files in every state that people meet."""
+        plans: list[tuple[str, str, int, dict[str, Any]]] = [
+            ("Rain on a tin roof", "ready", 3_724_000, {}),
+            ("Night train to the coast", "ready", 2_948_000, {}),
+            ("Harbour before sunrise", "ready", 5_412_000, {}),
+            ("Old lighthouse, eight hours", "ready", 28_800_000, {}),
+            ("Forest after the storm, recorded with four microphones along the river",
+             "ready", 1_867_000, {}),
+            ("Snow on the pass", "ready", 754_000, {"tall": True}),
+            ("Empty station hall", "ready", 1_204_000, {}),
+            ("Fireplace", "ready", 10_800_000, {}),
+            ("Piano in the next room", "ready", 4_020_000, {"kind": "audio"}),
+            ("Tape hiss and vinyl", "ready", 7_300_000, {"kind": "audio"}),
+            ("Holiday cut, final version 3", "failed", 0, {}),
+            ("Scanned slides", "running", 612_000, {"progress": 43}),
+            ("Drone over the bay", "uploading", 0, {"offset": 61}),
+        ]  # fmt: skip
+        self.assets = {}
+        for title, state, duration, more in reversed(plans):
+            self.assets[title] = self.file(title, state, duration, **more)
+        self.shown.ids["asset_id"] = str(self.assets["Rain on a tin roof"].pk)
+
+    def file(
+        self, title: str, state: str, duration: int, *, kind: str = "video", tall: bool = False,
+        progress: int = 0, offset: int = 0,
+    ) -> Any:  # fmt: skip
+        """One file with what was made of it."""
+        from apps.library.models import (
+            Asset,
+            AssetState,
+            Rendition,
+            Track,
+            TrackKind,
+            TrackState,
+            Upload,
+        )
+        from apps.library.preparation import AUDIO_PROFILE_ID
+
+        self.serial += 1
+        at = MOMENT - timedelta(hours=60 - 4 * self.serial, minutes=7 * self.serial)
+        asset = Asset(
+            workspace=self.workspace,
+            uploaded_by=self.alice,
+            title=self.said(title),
+            original_name=f"{self.said(title)}.{'flac' if kind == 'audio' else 'mp4'}",
+            size_bytes=duration * 640 or 734_003_200,
+            duration_ms=duration or None,
+        )
+        if state == "uploading":
+            asset.save()
+            Upload.objects.create(
+                asset=asset, length=734_003_200, offset=734_003_200 * offset // 100,
+                expires_at=MOMENT + timedelta(days=1),
+            )  # fmt: skip
+        elif state == "failed":
+            asset.state = AssetState.FAILED
+            asset.failure_code = "source.not_media"
+            asset.failure_message = self.said_by_us("The file is text.")
+            asset.failure_advice = self.said_by_us("Choose a video or a sound.")
+            asset.save()
+        else:
+            asset.state, asset.kind = AssetState.READY, kind
+            asset.storage_key = f"sources/{self.serial}"
+            if kind == "video":
+                asset.width, asset.height = (1080, 1920) if tall else (1920, 1080)
+                asset.thumbnail_key = self.thumbnail(self.serial, tall=tall)
+            asset.save()
+            done = state == "ready"
+            video, audio = (
+                Track.objects.create(
+                    asset=asset, kind=track, profile=profile, size_bytes=duration * 500,
+                    state=TrackState.READY if done else TrackState.RUNNING,
+                    progress=100 if done else progress, frames=max(1, duration * 30 // 1000),
+                    prefix=f"tracks/{self.serial}",
+                )
+                for track, profile in (
+                    (TrackKind.VIDEO, self.profile()), (TrackKind.AUDIO, AUDIO_PROFILE_ID),
+                )
+            )  # fmt: skip
+            if kind == "video" or done:
+                Rendition.objects.create(
+                    asset=asset, profile=self.profile(), video=video, audio=audio
+                )
+        Asset.objects.filter(pk=asset.pk).update(created_at=at, updated_at=at)
+        return asset
+
+    def said_by_us(self, text: str) -> str:
+        """A text that a worker stored; workers have no reader whose language they could use."""
+        return "".join(chr(0x0430 + ord(c) % 32) if c.isalpha() else c for c in text) if (
+            self.words
+        ) else text  # fmt: skip
+
+    def profile(self) -> str:
+        """The house format of everything here."""
+        from playout.media import video_profile
+
+        return video_profile("1080p30-economy").id
+
+    def thumbnail(self, n: int, *, tall: bool) -> str:
+        """A small landscape, painted: sky, a sun, hills. Equal for equal `n`."""
+        import io
+
+        from django.core.files.base import ContentFile
+        from django.core.files.storage import default_storage
+        from PIL import Image, ImageDraw, ImageFilter
+
+        width, height = (180, 320) if tall else (320, 180)
+        image = Image.new("RGB", (width, height))
+        draw = ImageDraw.Draw(image)
+        top = [(22, 34, 66), (58, 42, 84), (18, 62, 72), (92, 58, 52), (30, 38, 48)][n % 5]
+        low = [(206, 142, 96), (222, 168, 120), (150, 190, 186), (240, 178, 92), (120, 140, 160)][
+            n % 5
+        ]
+        for y in range(height):
+            share = y / height
+            draw.line(
+                [(0, y), (width, y)],
+                fill=tuple(int(a * (1 - share) + b * share) for a, b in zip(top, low, strict=True)),
+            )
+        x, y, r = width * (3 + n * 5 % 11) // 16, height * (4 + n % 5) // 12, 10 + n * 3 % 12
+        draw.ellipse([x - r, y - r, x + r, y + r], fill=(250, 236, 208))
+        for hill in range(3):
+            base, step = height * (7 + hill) // 10, 24 + 9 * ((n + hill) % 4)
+            points = [(0, height), (0, base)]
+            points += [
+                (px, base - (n * 13 + hill * 7 + px * (n + 3)) % 26) for px in range(0, width, step)
+            ]
+            shade = tuple(int(part * (0.55 - 0.15 * hill)) for part in top)
+            draw.polygon([*points, (width, base), (width, height)], fill=shade)
+        out = io.BytesIO()
+        image.filter(ImageFilter.GaussianBlur(0.8)).save(out, "JPEG", quality=82)
+        return str(default_storage.save(f"thumbnails/{n}.jpg", ContentFile(out.getvalue())))
+
+    # -- playlists and streams --------------------------------------------------------------
+
+    def playlists(self) -> None:
+        """Four, one of them empty."""
+        from apps.streaming import stream_manager
+
+        named = {
+            "Evenings": ["Harbour before sunrise", "Night train to the coast", "Rain on a tin roof",
+                         "Forest after the storm, recorded with four microphones along the river",
+                         "Empty station hall"],
+            "Mornings": ["Snow on the pass", "Harbour before sunrise", "Scanned slides"],
+            "Long nights": ["Old lighthouse, eight hours", "Fireplace"],
+            "Not sorted yet": [],
+        }  # fmt: skip
+        self.lists = {}
+        for name, titles in named.items():
+            made = stream_manager.create_playlist(workspace=self.workspace, name=self.said(name))
+            stream_manager.add_items(playlist=made, assets=[self.assets[title] for title in titles])
+            self.lists[name] = made
+        self.shown.playlist = str(self.lists["Evenings"].pk)
+        self.shown.ids["playlist_id"] = self.shown.playlist
+        self.shown.ids["item_id"] = str(self.lists["Evenings"].items.all()[1].pk)
+
+    def streams(self) -> None:
+        """One in each state that a person can meet."""
+        self.stream("Harbour at night", "Evenings", "on_air", kbps=4630, address=INGEST)
+        self.stream("Rain, always", "Evenings", "on_air", kbps=4588)
+        self.stream("Sleep radio", "Long nights", "degraded", kbps=2210)
+        self.stream(
+            "Forest, backup leg", "Long nights", "reconnecting",
+            error=("network.connection_reset", "The receiver closed the connection."),
+        )  # fmt: skip
+        self.stream(
+            "Fireplace channel", "Long nights", "failed",
+            error=("ingest.key_rejected", "The receiver does not know this stream key."),
+        )  # fmt: skip
+        self.stream("Morning programme", "Mornings", "preparing")
+        self.stream("Weekend special", "Mornings", "idle")
+        self.stream("Christmas fireplace", None, "")
+
+    def stream(
+        self, title: str, playlist: str | None, state: str, *, kbps: int = 0, address: str = "",
+        error: tuple[str, str] = ("", ""),
+    ) -> None:  # fmt: skip
+        """A stream, and what a node reports of it."""
+        from apps.streaming import events, stream_manager
+        from apps.streaming.models import Output, Stream
+
+        self.serial += 1
+        if state and not address:
+            address = "rtmps://a.rtmps.youtube.com:443/live2"
+        stream = stream_manager.create_stream(
+            workspace=self.workspace,
+            title=self.said(title),
+            playlist=self.lists[playlist] if playlist else None,
+            profile=self.profile(),
+            address=address,
+            key=f"abcd-efgh-{self.serial:04}-7q2x" if address else "",
+            by=self.alice,
+        )
+        self.shown.streams.setdefault(state or "bare", str(stream.pk))
+        if state == "on_air":
+            self.shown.ids.setdefault("stream_id", str(stream.pk))
+        began = MOMENT - timedelta(days=2, hours=5, minutes=17, seconds=41)
+        stream.events.update(at=began - timedelta(minutes=9))
+        if state in ("", "idle"):
+            return
+        stream_manager.start_stream(stream=stream, by=self.alice)
+        stream.events.filter(code="stream.start_requested").update(at=began - timedelta(seconds=4))
+        Stream.objects.filter(pk=stream.pk).update(started_at=began)
+        items = stream.versions.get().items
+        on_air = state in ("on_air", "degraded")
+        Output.objects.filter(stream=stream).update(
+            node="node-1", token=3, expires_at=MOMENT + timedelta(seconds=17), state=state,
+            reported_generation=1, reported_at=MOMENT - timedelta(seconds=1),
+            on_air_since=began if on_air else None, connected_at=began if on_air else None,
+            kbps=kbps, bytes_sent=110_482_330_112 if on_air else 0, reconnects=1 if on_air else 0,
+            item_id=items[1]["id"] if on_air else "", item_position_ms=1_294_000 if on_air else 0,
+            next_item_id=items[2 % len(items)]["id"] if on_air else "",
+            error_code=error[0], error_text=error[1],
+            retry_at=MOMENT + timedelta(seconds=24) if state == "reconnecting" else None,
+        )  # fmt: skip
+        output = stream.outputs.get()
+        log = [
+            ("session.on_air", f"On air at {output.destination.name}.", began),
+            ("session.lost", "The receiver closed the connection.", began + timedelta(hours=26)),
+            ("session.on_air", f"On air at {output.destination.name}.",
+             began + timedelta(hours=26, seconds=3)),
+        ]  # fmt: skip
+        if state == "degraded":
+            log.append(("session.degraded", "The line is slow.", MOMENT - timedelta(minutes=4)))
+        if state == "failed":
+            log.append(("output.failed", error[1], MOMENT - timedelta(minutes=2)))
+        for code, text, at in log:
+            events.record(stream, code, text, output=output, at=at)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
