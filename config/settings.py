@@ -169,6 +169,11 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 << 20
 
+# -- the REST API -------------------------------------------------------------------------------
+
+API_RATE_PER_MINUTE = env.whole("API_RATE_PER_MINUTE", 600, least=1)
+API_BODY_MAX_BYTES = env.size("API_BODY_MAX_BYTES", 262_144)
+
 # -- on air -------------------------------------------------------------------------------------
 
 STREAM_BUFFER_SIZE = env.size("STREAM_BUFFER_SIZE", 15 << 20)

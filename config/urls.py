@@ -3,11 +3,14 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from config.api import urls
+
 urlpatterns = [
     path("", include("apps.ops.urls")),
     path("", include("apps.accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("", include("apps.library.urls")),
     path("", include("apps.streaming.urls")),
+    path("api/v1/", urls()),
     path("admin/", admin.site.urls),
 ]

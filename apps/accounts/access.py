@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from typing import TypeAlias
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest
 
-from apps.accounts.models import ApiToken, Membership, Role, User, Workspace
+from apps.accounts.models import ApiToken, Invitation, Membership, Role, User, Workspace
 
 SESSION_KEY = "workspace"
+
+Caller: TypeAlias = User | AnonymousUser | ApiToken
+"""Who asks: a person, nobody yet, or a program with a token of one workspace."""
 
 
 def accessible_workspaces(user: User | AnonymousUser) -> QuerySet[Workspace]:
@@ -40,8 +44,10 @@ def get_workspace_for(user: User | AnonymousUser, slug: str | None = None) -> Wo
     return workspace
 
 
-def role_in(user: User | AnonymousUser, workspace: Workspace) -> Role | None:
-    """The user's role, None for a stranger."""
+def role_in(user: Caller, workspace: Workspace) -> Role | None:
+    """The caller's role, None for a stranger; a token is a stranger outside its own workspace."""
+    if isinstance(user, ApiToken):
+        return user.role if user.workspace_id == workspace.pk else None
     if not user.is_authenticated:
         return None
     role = (
@@ -52,7 +58,7 @@ def role_in(user: User | AnonymousUser, workspace: Workspace) -> Role | None:
     return Role(role) if role else None
 
 
-def require(user: User | AnonymousUser, workspace: Workspace, least: Role = Role.VIEWER) -> Role:
+def require(user: Caller, workspace: Workspace, least: Role = Role.VIEWER) -> Role:
     """The user's role in `workspace`, which is `least` or higher.
 
     Raises:
@@ -93,7 +99,7 @@ def current_workspace(request: HttpRequest) -> Workspace:
     return workspace
 
 
-def get_membership_for(user: User | AnonymousUser, membership_id: uuid.UUID) -> Membership:
+def get_membership_for(user: Caller, membership_id: uuid.UUID) -> Membership:
     """A membership of a workspace that `user` owns.
 
     Raises:
@@ -109,18 +115,44 @@ def get_membership_for(user: User | AnonymousUser, membership_id: uuid.UUID) -> 
     return membership
 
 
+def get_invitation_for(user: Caller, invitation_id: uuid.UUID) -> Invitation:
+    """An invitation into a workspace that `user` owns; raises like `get_membership_for`."""
+    found = Invitation.objects.select_related("workspace").filter(pk=invitation_id).first()
+    if found is None:
+        raise Http404("There is no such invitation.")
+    require(user, found.workspace, Role.OWNER)
+    return found
+
+
 def digest_of(token: str) -> str:
     """What is kept of an API token; a random token needs no slow hash."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def find_token(token: str) -> ApiToken | None:
-    """The row of an API token whose maker is still an active member; None for all others."""
+    """The row of an API token whose maker is still an active member; None for all others.
+
+    It comes with workspace, maker and the maker's present role, in one query.
+    """
     found = (
         ApiToken.objects.select_related("workspace", "created_by")
-        .filter(digest=digest_of(token), created_by__is_active=True)
+        .filter(
+            digest=digest_of(token),
+            created_by__is_active=True,
+            created_by__memberships__workspace=F("workspace"),
+        )
+        .annotate(makers_role=F("created_by__memberships__role"))
         .first()
     )
-    if found is None or role_in(found.created_by, found.workspace) is None:
-        return None
+    if found is not None:
+        found.role = Role(found.makers_role)
     return found
+
+
+def get_token_for(user: Caller, token_id: uuid.UUID) -> ApiToken:
+    """A token of a workspace that `user` owns; raises like `get_membership_for`."""
+    token = ApiToken.objects.select_related("workspace", "created_by").filter(pk=token_id).first()
+    if token is None:
+        raise Http404("There is no such token.")
+    require(user, token.workspace, Role.OWNER)
+    return token

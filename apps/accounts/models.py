@@ -130,16 +130,35 @@ class Membership(Record):
         return f"{self.user_id}:{self.role}"
 
 
+class Scope(models.TextChoices):
+    """What a token may be used for. None includes another."""
+
+    READ = "read", "Read everything in the workspace"
+    LIBRARY = "library", "Upload, change and delete files"
+    STREAMS = "streams", "Change playlists and streams, start and stop them"
+    ADMIN = "admin", "Rename the workspace, manage members and tokens"
+
+    @property
+    def role(self) -> Role:
+        """The role that its holder must have in the workspace."""
+        return {Scope.READ: Role.VIEWER, Scope.ADMIN: Role.OWNER}.get(self, Role.EDITOR)
+
+
 class ApiToken(Record):
     """A credential of one workspace for programs; only a digest of it is kept."""
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="api_tokens")
     created_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=120)
-    role = models.CharField(max_length=10, choices=Role.choices, default=Role.EDITOR)
+    scopes = models.JSONField(default=list)
+    """Values of `Scope`."""
     digest = models.CharField(max_length=64, unique=True, editable=False)
     hint = models.CharField(max_length=12, editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)
+    """To the minute."""
+
+    role: Role
+    """What its maker may do in the workspace now; set by `access`."""
 
     class Meta:
         ordering = ["-created_at"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
+from datetime import timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 from django.utils.text import slugify
 
-from apps.accounts.access import digest_of
-from apps.accounts.models import ApiToken, Membership, Role, User, Workspace
+from apps.accounts.access import digest_of, role_in
+from apps.accounts.models import ApiToken, Membership, Role, Scope, User, Workspace
 
 TOKEN_PREFIX = "ys_"  # noqa: S105 - a public prefix by which scanners recognise a leaked token
 
@@ -89,20 +92,50 @@ def remove_member(*, membership: Membership) -> None:
         membership.delete()
 
 
+EDITING = (Scope.READ, Scope.LIBRARY, Scope.STREAMS)
+"""Scopes of a token when nothing is said: all but managing the workspace."""
+
+
 def create_token(
-    *, workspace: Workspace, by: User, name: str, role: Role = Role.EDITOR
+    *, workspace: Workspace, by: User, name: str, scopes: Collection[str] = EDITING
 ) -> tuple[ApiToken, str]:
-    """A new API token and its text, which cannot be read again later."""
+    """A new API token and its text, which cannot be read again later.
+
+    Raises:
+        ValidationError: no scope, an unknown one, or one that is more than `by` may do there.
+    """
+    chosen = [scope for scope in Scope if scope in scopes]
+    unknown = set(scopes) - set(Scope.values)
+    if unknown or not chosen:
+        raise ValidationError(
+            f"Choose at least one of the scopes {', '.join(Scope.values)}, and no other."
+        )
+    role = role_in(by, workspace)
+    excess = [scope.value for scope in chosen if role is None or role < scope.role]
+    if excess:
+        raise ValidationError(f"{by.email} may not give the scope {', '.join(excess)} here.")
     text = TOKEN_PREFIX + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
         workspace=workspace,
         created_by=by,
         name=name,
-        role=role,
+        scopes=[scope.value for scope in chosen],
         digest=digest_of(text),
         hint=text[:8],
     )
     return token, text
+
+
+def revoke_token(*, token: ApiToken) -> None:
+    """Make a token worthless at once."""
+    token.delete()
+
+
+def note_use(*, token: ApiToken) -> None:
+    """Remember that a token was used; at most one write a minute."""
+    now = timezone.now()
+    if token.last_used_at is None or now - token.last_used_at > timedelta(minutes=1):
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
 
 
 def _keep_an_owner(membership: Membership) -> None:

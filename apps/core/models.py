@@ -31,3 +31,29 @@ class Record(Identified, Timestamped):
 
     class Meta:
         abstract = True
+
+
+class StoredReply(models.Model):
+    """What was answered to a request that may be sent again; kept for a day.
+
+    Whoever claims the pair of caller and key does the work; `status` is 0 until it is done.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    caller = models.UUIDField()
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    """Hash of the request, to tell a repetition from another use of the same key."""
+    status = models.PositiveSmallIntegerField(default=0)
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField(default=bytes)
+    claimed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["caller", "key"], name="core_reply_once_per_key"),
+        ]
+        indexes = [models.Index(fields=["claimed_at"], name="core_reply_age")]
+
+    def __str__(self) -> str:
+        return f"{self.status} to {self.key} of {self.caller}"

@@ -6,18 +6,18 @@ Strangers get 404, as if it did not exist; members whose role is too low get 403
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
-from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.http import Http404
 
-from apps.accounts.access import require
-from apps.accounts.models import Role, User
+from apps.accounts.access import Caller, require
+from apps.accounts.models import Role, Workspace
 from apps.library.models import Asset, Upload
 
 
 def get_asset_for(
-    user: User | AnonymousUser,
+    user: Caller,
     asset_id: uuid.UUID,
     role: Role = Role.VIEWER,
     *,
@@ -33,7 +33,7 @@ def get_asset_for(
 
 
 def open_asset_for(
-    user: User | AnonymousUser,
+    user: Caller,
     asset_id: uuid.UUID,
     role: Role = Role.VIEWER,
     *,
@@ -49,10 +49,23 @@ def open_asset_for(
     return asset, require(user, asset.workspace, role)
 
 
-def get_upload_for(user: User | AnonymousUser, upload_id: uuid.UUID) -> Upload:
+def get_upload_for(user: Caller, upload_id: uuid.UUID) -> Upload:
     """An unfinished upload of a workspace where `user` may upload; raises like `get_asset_for`."""
     upload = Upload.objects.select_related("asset__workspace").filter(pk=upload_id).first()
     if upload is None or upload.asset.deleted_at is not None:
         raise Http404("There is no such upload.")
     require(user, upload.asset.workspace, Role.EDITOR)
     return upload
+
+
+def get_assets_for(
+    user: Caller, workspace: Workspace, asset_ids: Sequence[uuid.UUID], role: Role = Role.VIEWER
+) -> list[Asset]:
+    """The assets of `workspace` with these ids, in this order; raises like `get_asset_for`."""
+    require(user, workspace, role)
+    found = Asset.objects.in_bulk(set(asset_ids))
+    for asset_id in asset_ids:
+        asset = found.get(asset_id)
+        if asset is None or asset.workspace_id != workspace.pk or asset.deleted_at is not None:
+            raise Http404("There is no such file.")
+    return [found[asset_id] for asset_id in asset_ids]

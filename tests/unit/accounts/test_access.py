@@ -58,7 +58,7 @@ def test_a_token_is_found_by_its_text_and_kept_only_as_a_digest(alice, workspace
 
 
 def test_a_token_dies_with_the_membership_of_its_maker(alice, bob, workspace):
-    _, text = services.create_token(workspace=workspace, by=bob, name="n")
+    _, text = services.create_token(workspace=workspace, by=bob, name="n", scopes=["read"])
     services.remove_member(membership=Membership.objects.get(user=bob, workspace=workspace))
     assert find_token(text) is None
 

@@ -1,0 +1,1 @@
+"""The API's door, and what it tells of a workspace."""

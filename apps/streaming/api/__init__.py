@@ -1,0 +1,1 @@
+"""Streams, playlists and destinations for programs."""
