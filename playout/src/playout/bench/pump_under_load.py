@@ -8,7 +8,6 @@ a pump in service never forgets.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import socket
 import sys
@@ -23,7 +22,7 @@ from playout.bench.child import Child
 from playout.errors import PlayoutError
 from playout.node.deadline import Deadline
 from playout.node.messages import desired_to_json, encode
-from playout.node.pump_process import Pump
+from playout.node.pump_process import Pump, spare_the_collector
 from playout.publisher.output import OutputOptions
 from playout.publisher.transport import tls_context
 from playout.supervisor.ports import DesiredOutput
@@ -109,8 +108,7 @@ async def _run(directory: Path, ca_file: str | None) -> None:
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    gc.collect()
-    gc.freeze()
+    spare_the_collector()
     while not (directory / "pump.sock").exists():
         await asyncio.sleep(0.01)
     print("ready", flush=True)

@@ -36,6 +36,7 @@ from playout.publisher.output import Output, OutputOptions
 from playout.publisher.transport import AddressCheck, tls_context
 from playout.pump.lateness import Lateness
 from playout.pump.shelf import Shelf
+from playout.pump.wheel import Wheel
 from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
 from playout.supervisor.states import Happening, OutputState, after
 from playout.timebase import frame_ms
@@ -70,8 +71,7 @@ class PumpedOutput:
             self,
             options=pump.options,
             may_send=pump.may_send,
-            lateness=pump.lateness,
-            phase=pump.next_phase(),
+            wheel=pump.wheel,
         )
         self.task: asyncio.Task[None] | None = None
         self._pump = pump
@@ -236,10 +236,10 @@ class Pump:
     def __init__(self, deadline: Deadline, options: OutputOptions) -> None:
         self.shelf = Shelf()
         self.lateness = Lateness()
+        self.wheel = Wheel(options.pace.tick, lateness=self.lateness)
         self.options = options
         self.outputs: dict[str, PumpedOutput] = {}
         self._deadline = deadline
-        self._phase = 0.0
         self._control: asyncio.StreamWriter | None = None
         self._report_now = asyncio.Event()
         self._changed: set[str] = set()
@@ -254,11 +254,6 @@ class Pump:
     def may_send(self) -> bool:
         """Whether the lease deadline allows another byte."""
         return self._deadline.allows(clock.boottime_ns())
-
-    def next_phase(self) -> float:
-        """Spreads the ticks of outputs over the tick's length."""
-        self._phase = (self._phase + 0.618034) % 1.0
-        return self._phase
 
     def report_soon(self, output_id: str | None = None) -> None:
         """Something changed: do not wait for the next regular report."""
@@ -519,14 +514,20 @@ def address_check(policy: str, allow: Sequence[str] = ()) -> AddressCheck:
     return allowed
 
 
+def spare_the_collector() -> None:
+    """Sending makes no cycles: what exists is left alone, and looking for them is put off."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 1000)
+
+
 async def _serve(directory: Path, name: str, options: OutputOptions) -> None:
     pump = Pump(Deadline(directory / f"{name}.deadline"), options)
     loop = asyncio.get_running_loop()
     # An interrupt at the terminal reaches the whole group; control decides what it means.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_signal_handler(signal.SIGTERM, pump.stop)
-    gc.collect()
-    gc.freeze()
+    spare_the_collector()
     await pump.serve(directory / f"{name}.sock")
 
 

@@ -23,9 +23,9 @@ from playout.publisher.backoff import delay_seconds
 from playout.publisher.session import Hooks, Patience, Progress, Session
 from playout.publisher.transport import AddressCheck, Limits, connect
 from playout.pump.feed import Feed
-from playout.pump.lateness import Lateness
 from playout.pump.pacing import Pace
 from playout.pump.shelf import Shelf
+from playout.pump.wheel import Wheel
 from playout.timeline.programme import Programme
 from playout.timeline.resolve import Placement, placement_at
 
@@ -94,8 +94,7 @@ class Output:
         *,
         options: OutputOptions | None = None,
         may_send: Callable[[], bool] = lambda: True,
-        lateness: Lateness | None = None,
-        phase: float = 0.0,
+        wheel: Wheel | None = None,
     ) -> None:
         self.address = address
         self.programme = programme
@@ -104,8 +103,7 @@ class Output:
         self._listener = listener
         self._options = options or OutputOptions()
         self._may_send = may_send
-        self._lateness = lateness or Lateness()
-        self._phase = phase
+        self._wheel = wheel or Wheel(self._options.pace.tick)
         self._epoch_ns: int | None = None
         if not self._options.start_on_connect:
             self._epoch_ns = clock.monotonic_ns() + programme.epoch_ns - clock.utc_ns()
@@ -216,8 +214,7 @@ class Output:
             pace=options.pace,
             patience=options.patience,
             limits=options.limits,
-            lateness=self._lateness,
-            phase=self._phase,
+            wheel=self._wheel,
             window_bytes=self._window_bytes(),
         )
         self._session, self._feed = session, feed

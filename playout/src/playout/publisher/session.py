@@ -24,8 +24,8 @@ from playout.media import CHUNK_SIZE, TrackKind
 from playout.publisher.address import Address
 from playout.publisher.transport import Buffer, Limits, Transport
 from playout.pump.feed import Feed
-from playout.pump.lateness import Lateness
 from playout.pump.pacing import Pace, horizon
+from playout.pump.wheel import Wheel
 from playout.rtmp import chunks
 from playout.rtmp.connection import Publisher
 from playout.rtmp.events import Acknowledged, Event, PublishStarted, ReconnectRequested, Rejected
@@ -99,8 +99,7 @@ class Session:
         pace: Pace | None = None,
         patience: Patience | None = None,
         limits: Limits | None = None,
-        lateness: Lateness | None = None,
-        phase: float = 0.0,
+        wheel: Wheel | None = None,
         window_bytes: int = 500_000,
     ) -> None:
         self._address = address
@@ -112,8 +111,7 @@ class Session:
         self._pace = pace or Pace()
         self._patience = patience or Patience()
         self._limits = limits or Limits()
-        self._lateness = lateness or Lateness()
-        self._phase = phase
+        self._wheel = wheel or Wheel(self._pace.tick)
         self._window = window_bytes
         self._loop = asyncio.get_running_loop()
         self._rtmp = Publisher(
@@ -126,10 +124,9 @@ class Session:
         )
         self._stream_id = 0
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticking = False
         self._writing = False
         self._stopping = False
-        self._due = 0.0
         self._last_tick_ms = 0
         self._media_from = 0
         self._sent_at_ack = 0
@@ -235,8 +232,8 @@ class Session:
         self._loop.add_reader(self._transport.fileno(), self._on_readable)
         self._send(opening)
         self._hooks.first_media()
-        self._due = self._loop.time() + pace.tick / 1000 * (1 + self._phase)
-        self._timer = self._loop.call_at(self._due, self._tick)
+        self._wheel.add(self._tick)
+        self._ticking = True
 
     def _metadata(self) -> dict[str, float | str | bool]:
         values: dict[str, float | str | bool] = {
@@ -266,21 +263,13 @@ class Session:
     def _now_ms(self) -> int:
         return (clock.monotonic_ns() - self._epoch_ns) // 1_000_000
 
-    def _tick(self) -> None:
-        now = self._loop.time()
-        self._lateness.add((now - self._due) * 1000)
+    def _tick(self, now: float) -> None:
+        if not self._ticking:
+            return
         try:
             self._advance(now)
         except PlayoutError as error:
             self._finish(error)
-            return
-        if self._over.done():
-            return
-        self._due += self._pace.tick / 1000
-        if self._due <= now:
-            # The machine slept or was stopped: missed ticks are not made up for one by one.
-            self._due = now + self._pace.tick / 1000
-        self._timer = self._loop.call_at(self._due, self._tick)
 
     def _advance(self, now: float) -> None:
         if now >= self._next_sample:
@@ -453,9 +442,9 @@ class Session:
             self._over.set_exception(error)
 
     def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._ticking:
+            self._ticking = False
+            self._wheel.remove(self._tick)
         with contextlib.suppress(ValueError, OSError):
             descriptor = self._transport.fileno()
             self._loop.remove_reader(descriptor)

@@ -1,0 +1,113 @@
+"""Sessions share timers, evenly spread; on a clock that the test moves."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+
+from playout.pump.wheel import Wheel
+
+
+class Handle:
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Timers:
+    """An event loop's timers without the loop: time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._heap: list = []
+        self._order = itertools.count()
+
+    def time(self):
+        return self.now
+
+    def call_at(self, when, callback):
+        handle = Handle()
+        heapq.heappush(self._heap, (when, next(self._order), callback, handle))
+        return handle
+
+    def advance(self, seconds):
+        end = self.now + seconds
+        while self._heap and self._heap[0][0] <= end:
+            when, _, callback, handle = heapq.heappop(self._heap)
+            self.now = max(self.now, when)
+            if not handle.cancelled:
+                callback()
+        self.now = end
+
+
+def test_each_session_ticks_once_a_round():
+    timers = Timers()
+    wheel, counts = Wheel(50, slots=10, timers=timers), [0] * 30
+
+    def count(n):
+        def tick(now):
+            counts[n] += 1
+
+        return tick
+
+    ticks = [count(n) for n in range(30)]
+    for tick in ticks:
+        wheel.add(tick)
+    timers.advance(0.501)
+    assert set(counts) == {9, 10}
+    for tick in ticks:
+        wheel.remove(tick)
+    timers.advance(1)
+    assert set(counts) == {9, 10}
+
+
+def test_sessions_are_spread_evenly_over_the_tick():
+    timers, times = Timers(), []
+    wheel = Wheel(100, slots=10, timers=timers)
+    for _ in range(10):
+        wheel.add(lambda now: times.append(round(now, 3)))
+    timers.advance(0.3)
+    steps = {round(b - a, 3) for a, b in itertools.pairwise(times)}
+    assert steps == {0.01}
+
+
+def test_a_lone_session_waits_a_whole_tick():
+    timers, times = Timers(), []
+    wheel = Wheel(250, slots=50, timers=timers)
+    timers.advance(3)
+    wheel.add(times.append)
+    timers.advance(1)
+    assert 0.24 <= times[0] - 103 <= 0.25
+    assert {round(b - a, 3) for a, b in itertools.pairwise(times)} == {0.25}
+
+
+def test_a_session_may_leave_within_its_tick_and_another_join():
+    timers, seen = Timers(), []
+    wheel = Wheel(20, slots=4, timers=timers)
+
+    def second(now):
+        seen.append("second")
+        wheel.remove(second)
+
+    def first(now):
+        seen.append("first")
+        wheel.remove(first)
+        wheel.add(second)
+
+    wheel.add(first)
+    timers.advance(0.2)
+    assert seen == ["first", "second"]
+
+
+def test_what_was_missed_in_a_long_sleep_is_not_made_up_for():
+    timers, seen = Timers(), []
+    wheel = Wheel(20, slots=4, timers=timers)
+    wheel.add(seen.append)
+    timers.advance(0.03)
+    before = len(seen)
+    timers.now += 5
+    timers.advance(0.03)
+    assert len(seen) - before <= 4
+    assert wheel.lateness.max_ms >= 4900
