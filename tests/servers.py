@@ -135,8 +135,6 @@ def object_store() -> Iterator[S3]:
             f"-s3.config={config}", "-master.volumeSizeLimitMB=64", "-volume.max=20",
             f"-master.port={ports['master']}", f"-volume.port={ports['volume']}",
             f"-filer.port={ports['filer']}", f"-s3.port={ports['s3']}", "-s3.iam=false",
-            # Two more listeners on fixed ports, and news to its makers, unless told otherwise.
-            "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
             # Two listeners on fixed ports, which would keep a second server from starting.
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
         ]  # fmt: skip
