@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest
 
-from apps.accounts.models import ApiToken, Invitation, Membership, Role, User, Workspace
+from apps.accounts.models import ApiToken, Membership, Role, User, Workspace
 
 SESSION_KEY = "workspace"
 
@@ -113,15 +113,6 @@ def get_membership_for(user: Caller, membership_id: uuid.UUID) -> Membership:
         raise Http404("There is no such member.")
     require(user, membership.workspace, Role.OWNER)
     return membership
-
-
-def get_invitation_for(user: Caller, invitation_id: uuid.UUID) -> Invitation:
-    """An invitation into a workspace that `user` owns; raises like `get_membership_for`."""
-    found = Invitation.objects.select_related("workspace").filter(pk=invitation_id).first()
-    if found is None:
-        raise Http404("There is no such invitation.")
-    require(user, found.workspace, Role.OWNER)
-    return found
 
 
 def digest_of(token: str) -> str:
