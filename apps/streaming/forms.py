@@ -20,12 +20,16 @@ YOUTUBE_BACKUP = "rtmps://b.rtmps.youtube.com:443/live2?backup=1"
 _KEY_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
-class KeyInput(forms.PasswordInput):
-    """Never filled with what is stored; whether it is needed depends on another field."""
+class ServiceField(forms.CharField):
+    """Something that the chosen service needs, or does not: `StreamForm.clean` knows."""
 
-    def use_required_attribute(self, initial: Any) -> bool:
-        """Left to the form: the browser would ask for a key that the test receiver needs not."""
-        return False
+    def validate(self, value: str) -> None:
+        """Left to the form."""
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        """The browser must not ask for what is hidden from the person."""
+        widget.use_required_attribute = lambda initial: False  # type: ignore[method-assign]
+        return super().widget_attrs(widget) | {"autocomplete": "off", "spellcheck": "false"}
 
 
 class PlaylistForm(forms.Form):
@@ -55,22 +59,19 @@ class StreamForm(forms.Form):
         label=_("Begin again after the last item"), required=False, initial=True
     )
     service = forms.ChoiceField(label=_("Send to"))
-    address = forms.CharField(
+    address = ServiceField(
         label=_("Address"),
         max_length=500,
-        required=False,
         help_text=_(
             "Only for another service: its address without the key, such as rtmps://host:443/app"
         ),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
-    key = forms.CharField(
+    key = ServiceField(
         label=_("Stream key"),
         max_length=500,
-        required=False,
         # A key is opaque: blanks at its ends belong to it, and are refused below instead of cut.
         strip=False,
-        widget=KeyInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.PasswordInput,
     )
 
     def __init__(self, *args: Any, workspace: Workspace, stream: Stream | None = None, **kw: Any):
@@ -87,8 +88,7 @@ class StreamForm(forms.Form):
         self.fields["profile"].choices = schedule.grouped_profile_choices()  # type: ignore[attr-defined]
         self.fields["service"].choices = self._services()  # type: ignore[attr-defined]
         self.fields["key"].help_text = self._key_hint()
-        # Says so in its label; `clean` knows the exceptions.
-        self.fields["key"].required = self._destination is None and not self.is_bound
+        self.fields["key"].required = self._destination is None
         if stream is not None and stream.is_wanted:
             for name in ("profile", "service", "address", "key"):
                 self.fields[name].disabled = True

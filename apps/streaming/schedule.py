@@ -295,6 +295,11 @@ def length_ms(frames: int, profile: str) -> int:
     return frame_ms(frames, video_profile(profile).rate)
 
 
+def frame_at(epoch: datetime, profile: str, moment: datetime) -> int:
+    """The video frame of a time line that is due at `moment`; negative before its epoch."""
+    return frame_at_ns(to_ns(moment) - to_ns(epoch), video_profile(profile).rate)
+
+
 def due_at(programme: Programme, frame: int) -> datetime:
     """When a video frame of the programme is due."""
     return from_ns(programme.epoch_ns + frame_ns(frame, programme.video_rate))

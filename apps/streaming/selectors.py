@@ -29,6 +29,9 @@ from apps.streaming.models import (
 NODE_ALIVE = timedelta(seconds=20)
 """A node that has not renewed for this long is called silent."""
 
+REPORTS_LAG = timedelta(seconds=10)
+"""Reports may be behind the clock by so much, and still be believed."""
+
 EVENTS_SHOWN = 20
 STREAMS_SHOWN = 50
 PLAYLISTS_SHOWN = 50
@@ -238,8 +241,8 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
     output = outputs[0] if outputs else None
     on_air = None
     if output is not None and shown.is_on_air and output.item_id and stream.timeline_epoch:
-        version = stream.versions.filter(epoch=stream.timeline_epoch).order_by("-n")[:3]
-        on_air = _reported_moment(output, list(version), profile=stream.profile)
+        versions = _versions_around(stream, stream.timeline_epoch, now=now)
+        on_air = _reported_moment(output, versions, profile=stream.profile)
     return Live(
         stream=stream,
         status=shown,
@@ -247,6 +250,23 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
         on_air=on_air,
         is_simulated=output is not None and is_simulated(output),
     )
+
+
+def _versions_around(stream: Stream, epoch: datetime, *, now: datetime) -> list[ProgrammeVersion]:
+    """The versions that items reported about now may come from: one query.
+
+    What the clock has, what it had a moment ago, and the newest. Between them may lie any number
+    of edits that were replaced before they began.
+    """
+    rows = ProgrammeVersion.objects.filter(stream=stream, epoch=epoch)
+    frames = [
+        schedule.frame_at(epoch, stream.profile, moment) for moment in (now, now - REPORTS_LAG)
+    ]
+    wanted = Q(pk=rows.order_by("-n").values("pk")[:1])
+    for frame in frames:
+        begun = rows.filter(effective_from__lte=max(0, frame))
+        wanted |= Q(pk=begun.order_by("-effective_from", "-n").values("pk")[:1])
+    return list(rows.filter(wanted).order_by("-n"))
 
 
 def _reported_moment(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q
@@ -412,17 +412,36 @@ def delete_playlist(*, playlist: Playlist) -> None:
         playlist.delete()
 
 
+def restore_item(
+    *, playlist: Playlist, asset: Asset, item_id: UUID, position: int
+) -> PlaylistItem | None:
+    """Put an item back that was taken out, as the same item; None when it is there already.
+
+    Being the same, it leaves a programme as it was that has not followed the removal yet.
+    """
+    if PlaylistItem.objects.filter(pk=item_id).exists():
+        return None
+    (item,) = add_items(playlist=playlist, assets=[asset], position=position, ids=[item_id])
+    return item
+
+
 def add_items(
-    *, playlist: Playlist, assets: Iterable[Asset], position: int | None = None
+    *,
+    playlist: Playlist,
+    assets: Iterable[Asset],
+    position: int | None = None,
+    ids: Iterable[UUID] | None = None,
 ) -> list[PlaylistItem]:
     """Put assets into the playlist, at `position` or at the end; have them prepared."""
+    assets = list(assets)
+    ids = list(ids) if ids is not None else [uuid4() for _ in assets]
     with transaction.atomic():
         playlist = Playlist.objects.select_for_update().get(pk=playlist.pk)
         order = list(playlist.items.all())
         at = len(order) if position is None else max(0, min(position, len(order)))
         added = PlaylistItem.objects.bulk_create(
-            PlaylistItem(playlist=playlist, asset=asset, position=at + n)
-            for n, asset in enumerate(assets)
+            PlaylistItem(pk=item_id, playlist=playlist, asset=asset, position=at + n)
+            for n, (item_id, asset) in enumerate(zip(ids, assets, strict=True))
         )
         _number(order[:at] + added + order[at:])
         _playlist_changed(playlist)

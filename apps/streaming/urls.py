@@ -23,6 +23,7 @@ urlpatterns = [
     path("playlists/<uuid:playlist_id>/", views.playlist, name="playlist"),
     path("playlists/<uuid:playlist_id>/choices/", views.playlist_choices, name="choices"),
     path("playlists/<uuid:playlist_id>/add/", views.playlist_add, name="item-add"),
+    path("playlists/<uuid:playlist_id>/restore/", views.playlist_restore, name="item-restore"),
     path("playlists/<uuid:playlist_id>/order/", views.playlist_order, name="item-order"),
     path("playlists/<uuid:playlist_id>/delete/", views.playlist_delete, name="playlist-delete"),
     path(

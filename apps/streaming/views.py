@@ -317,16 +317,29 @@ def playlist_choices(request: HttpRequest, playlist_id: UUID) -> HttpResponseBas
 @login_required
 @require_POST
 def playlist_add(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
-    """Put a file into the playlist, at `position` or at the end."""
+    """Put a file into the playlist, at its end."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    asset = get_asset_for(request.user, _uuid(request.POST.get("asset")))
+    if asset.workspace_id != found.workspace_id:
+        raise Http404("There is no such file in this workspace.")
+    stream_manager.add_items(playlist=found, assets=[asset])
+    return _items(request, found)
+
+
+@login_required
+@require_POST
+def playlist_restore(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
+    """Put back what was just taken out."""
     found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
     asset = get_asset_for(request.user, _uuid(request.POST.get("asset")))
     if asset.workspace_id != found.workspace_id:
         raise Http404("There is no such file in this workspace.")
     position = request.POST.get("position", "")
-    stream_manager.add_items(
+    stream_manager.restore_item(
         playlist=found,
-        assets=[asset],
-        position=int(position) if position.isascii() and position.isdigit() else None,
+        asset=asset,
+        item_id=_uuid(request.POST.get("item")),
+        position=int(position) if position.isascii() and position.isdigit() else 0,
     )
     return _items(request, found)
 

@@ -372,7 +372,9 @@ def test_a_removed_item_comes_back_where_it_was(playlist):
     second = selectors.playlist_items(playlist)[1]
     gone = stream_manager.remove_item(playlist=playlist, item_id=second.pk)
     assert order(playlist) == ["A", "C"]
-    stream_manager.add_items(playlist=playlist, assets=[gone.asset], position=gone.position)
+    back = {"asset": gone.asset, "item_id": second.pk, "position": gone.position}
+    assert stream_manager.restore_item(playlist=playlist, **back).pk == second.pk
+    assert stream_manager.restore_item(playlist=playlist, **back) is None
     assert order(playlist) == ["A", "B", "C"]
 
 
