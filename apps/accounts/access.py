@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest
 
-from apps.accounts.models import ApiToken, Membership, Role, User, Workspace
+from apps.accounts.models import ApiToken, Invitation, Membership, Role, User, Workspace
 
 SESSION_KEY = "workspace"
 
@@ -118,6 +118,15 @@ def get_membership_for(user: Caller, membership_id: uuid.UUID) -> Membership:
 def digest_of(token: str) -> str:
     """What is kept of an API token; a random token needs no slow hash."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def get_invitation_for(user: Caller, invitation_id: uuid.UUID) -> Invitation:
+    """An invitation into a workspace that `user` owns; raises like `get_membership_for`."""
+    found = Invitation.objects.select_related("workspace").filter(pk=invitation_id).first()
+    if found is None:
+        raise Http404("There is no such invitation.")
+    require(user, found.workspace, Role.OWNER)
+    return found
 
 
 def find_token(token: str) -> ApiToken | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -42,3 +44,27 @@ def workspaces(request: HttpRequest) -> dict[str, Any]:
         "workspaces": accessible_workspaces(user),
         "role": SimpleLazyObject(role),
     }
+
+
+def sign_in(request: HttpRequest) -> dict[str, Any]:
+    """What pages about accounts need to know of this installation.
+
+    `mail_outbox`: the directory where mail is written when there is no mail server.
+    `passkeys_possible`: browsers know passkeys of names, not of addresses such as 127.0.0.1.
+    """
+    return {
+        "mail_outbox": settings.MAIL_OUTBOX,
+        "mail_works": settings.EMAIL_CONFIGURED or bool(settings.MAIL_OUTBOX),
+        "google_sign_in": settings.GOOGLE_SIGN_IN,
+        "passkeys_possible": SimpleLazyObject(lambda: _has_name(request)),
+    }
+
+
+def _has_name(request: HttpRequest) -> bool:
+    host = request.get_host()
+    host = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return False

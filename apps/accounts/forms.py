@@ -1,8 +1,9 @@
-"""What people may enter about their workspace."""
+"""What people may enter about their workspace and themselves."""
 
 from __future__ import annotations
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Role
 
@@ -13,11 +14,31 @@ class WorkspaceForm(forms.Form):
     name = forms.CharField(max_length=120)
 
 
-class MemberForm(forms.Form):
-    """Somebody who has an account, and the role to give them."""
+class InvitationForm(forms.Form):
+    """Somebody to invite, and the role to give them."""
 
-    email = forms.EmailField(label="E-mail of an existing account")
-    role = forms.ChoiceField(choices=Role.choices, initial=Role.VIEWER)
+    email = forms.EmailField(
+        label=_("E-mail"), max_length=254, widget=forms.EmailInput({"autocomplete": "off"})
+    )
+    role = forms.ChoiceField(
+        label=_("Role"),
+        choices=Role.choices,
+        initial=Role.VIEWER,
+        help_text=_("Viewers look, editors change and start streams, owners manage the team."),
+    )
+
+
+class ProfileForm(forms.Form):
+    """What others on a team see."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=120,
+        required=False,
+        strip=True,
+        widget=forms.TextInput({"autocomplete": "name"}),
+        help_text=_("Others on your teams see it."),
+    )
 
 
 class RoleForm(forms.Form):

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-from apps.core.models import Record
+from apps.core.models import Identified, Record
 
 
 class Role(models.TextChoices):
@@ -114,6 +114,8 @@ class Membership(Record):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
+    first_steps_hidden = models.BooleanField(default=False)
+    """They do not want to see the list of first steps here any more."""
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -165,3 +167,64 @@ class ApiToken(Record):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
+
+
+class Invitation(Record):
+    """An offer to join a workspace, sent to one e-mail address; only a digest of its link is kept.
+
+    It is open until it is accepted or revoked; past `expires_at` it can only be sent again.
+    """
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField(max_length=254)
+    """In lower case."""
+    role = models.CharField(max_length=10, choices=Role.choices)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    sent_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "email"],
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="accounts_invitation_open_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="accounts_invitation_known_role"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.workspace_id}"
+
+
+class AuditEntry(Identified):
+    """Who changed what about people: written once, never changed.
+
+    `workspace` is the team it concerns, None for what concerns an account alone.
+    """
+
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.CASCADE, null=True, related_name="audit"
+    )
+    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="audit")
+    """Whose membership or account it is."""
+    by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    code = models.CharField(max_length=40)
+    text = models.CharField(max_length=300)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-at", "id"]
+        indexes = [
+            models.Index(fields=["workspace", "-at"], name="accounts_audit_team"),
+            models.Index(fields=["user", "-at"], name="accounts_audit_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.at}"

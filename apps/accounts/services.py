@@ -6,11 +6,13 @@ import secrets
 from collections.abc import Collection
 from datetime import timedelta
 
+from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from apps.accounts import events
 from apps.accounts.access import digest_of, role_in
 from apps.accounts.models import ApiToken, Membership, Role, Scope, User, Workspace
 
@@ -18,11 +20,25 @@ TOKEN_PREFIX = "ys_"  # noqa: S105 - a public prefix by which scanners recognise
 
 
 def create_user(*, email: str, password: str | None = None, name: str = "") -> User:
-    """A user with a workspace of their own."""
+    """A user with a workspace of their own; the caller vouches for the address."""
     with transaction.atomic():
         user = User.objects.create_user(email, password, name=name)
+        confirm_email(user=user)
         ensure_workspace(user=user)
     return user
+
+
+def confirm_email(*, user: User) -> None:
+    """Take the user's address as theirs, without a mail."""
+    EmailAddress.objects.update_or_create(
+        user=user, email=user.email, defaults={"verified": True, "primary": True}
+    )
+
+
+def rename_user(*, user: User, name: str) -> None:
+    """Change the name that others on a team see."""
+    user.name = name
+    user.save(update_fields=["name", "updated_at"])
 
 
 def ensure_workspace(*, user: User) -> Workspace | None:
@@ -48,7 +64,9 @@ def rename_workspace(*, workspace: Workspace, name: str) -> None:
     workspace.save(update_fields=["name", "updated_at"])
 
 
-def add_member(*, workspace: Workspace, email: str, role: Role) -> Membership:
+def add_member(
+    *, workspace: Workspace, email: str, role: Role, by: User | None = None
+) -> Membership:
     """Let the person with the account `email` in.
 
     Raises:
@@ -57,15 +75,18 @@ def add_member(*, workspace: Workspace, email: str, role: Role) -> Membership:
     user = User.objects.filter(email__iexact=email.strip(), is_active=True).first()
     if user is None:
         raise ValidationError("Nobody has an account with this e-mail. Ask them to sign up first.")
-    membership, made = Membership.objects.get_or_create(
-        user=user, workspace=workspace, defaults={"role": role}
-    )
-    if not made:
-        raise ValidationError("This person is a member already. Change the role in the list.")
+    with transaction.atomic():
+        membership, made = Membership.objects.get_or_create(
+            user=user, workspace=workspace, defaults={"role": role}
+        )
+        if not made:
+            raise ValidationError("This person is a member already. Change the role in the list.")
+        text = f"{user.email} was added as {role.label.lower()}."
+        events.record("member.added", text, workspace=workspace, user=user, by=by)
     return membership
 
 
-def change_role(*, membership: Membership, role: Role) -> None:
+def change_role(*, membership: Membership, role: Role, by: User | None = None) -> None:
     """Give a member another role.
 
     Raises:
@@ -76,10 +97,46 @@ def change_role(*, membership: Membership, role: Role) -> None:
             _keep_an_owner(membership)
         membership.role = role
         membership.save(update_fields=["role", "updated_at"])
+        events.record(
+            "member.role",
+            f"{membership.user.email} is {role.label.lower()} now.",
+            workspace=membership.workspace,
+            user=membership.user,
+            by=by,
+        )
 
 
-def remove_member(*, membership: Membership) -> None:
-    """Shut a member out; their tokens for this workspace stop working at once.
+def transfer_ownership(*, workspace: Workspace, to: Membership, by: User) -> None:
+    """Make the member `to` the owner, and `by`, who was it, an editor: both or neither.
+
+    Raises:
+        ValidationError: `by` is no owner any more, or `to` is `by` or in another workspace.
+    """
+    with transaction.atomic():
+        Workspace.objects.select_for_update().get(pk=workspace.pk)
+        theirs = Membership.objects.filter(pk=to.pk, workspace=workspace).exclude(user=by)
+        own = Membership.objects.filter(workspace=workspace, user=by, role=Role.OWNER)
+        if not own.exists() or not theirs.exists():
+            raise ValidationError("Choose another member to be the owner.")
+        now = timezone.now()
+        theirs.update(role=Role.OWNER, updated_at=now)
+        own.update(role=Role.EDITOR, updated_at=now)
+        events.record(
+            "workspace.transferred",
+            f"{by.email} handed the workspace over to {to.user.email}.",
+            workspace=workspace,
+            user=to.user,
+            by=by,
+        )
+
+
+def hide_first_steps(*, user: User, workspace: Workspace) -> None:
+    """Do not show `user` the list of first steps in `workspace` again."""
+    Membership.objects.filter(user=user, workspace=workspace).update(first_steps_hidden=True)
+
+
+def remove_member(*, membership: Membership, by: User | None = None) -> None:
+    """Shut a member out, or let one leave; their tokens for this workspace stop working at once.
 
     Raises:
         ValidationError: the workspace would be left without an owner.
@@ -89,6 +146,14 @@ def remove_member(*, membership: Membership) -> None:
         ApiToken.objects.filter(
             workspace_id=membership.workspace_id, created_by_id=membership.user_id
         ).delete()
+        left = by is not None and by.pk == membership.user_id
+        events.record(
+            "member.left" if left else "member.removed",
+            f"{membership.user.email} {'left' if left else 'was removed'}.",
+            workspace=membership.workspace,
+            user=membership.user,
+            by=by,
+        )
         membership.delete()
 
 
@@ -161,6 +226,7 @@ def ensure_demo_account(*, password: str) -> Workspace:
         elif not user.check_password(password):
             user.set_password(password)
             user.save(update_fields=["password", "updated_at"])
+        confirm_email(user=user)
         workspace, _ = Workspace.objects.get_or_create(
             slug=DEMO_WORKSPACE, defaults={"name": "Demo"}
         )
