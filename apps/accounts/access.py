@@ -37,10 +37,12 @@ def get_workspace_for(user: User | AnonymousUser, slug: str | None = None) -> Wo
     Raises:
         Http404: there is none, or the user is no member of it.
     """
-    workspaces = accessible_workspaces(user)
+    # The role comes with the row: pages ask for it next.
+    workspaces = accessible_workspaces(user).annotate(members_role=F("memberships__role"))
     workspace = (workspaces.filter(slug=slug) if slug else workspaces).first()
     if workspace is None:
         raise Http404("There is no such workspace.")
+    workspace.role_known = (user.pk, Role(workspace.members_role))  # type: ignore[attr-defined]
     return workspace
 
 
@@ -50,6 +52,9 @@ def role_in(user: Caller, workspace: Workspace) -> Role | None:
         return user.role if user.workspace_id == workspace.pk else None
     if not user.is_authenticated:
         return None
+    known = getattr(workspace, "role_known", None)
+    if known is not None and known[0] == user.pk:
+        return Role(known[1])
     role = (
         Membership.objects.filter(user=user, workspace=workspace)
         .values_list("role", flat=True)
@@ -115,11 +120,6 @@ def get_membership_for(user: Caller, membership_id: uuid.UUID) -> Membership:
     return membership
 
 
-def digest_of(token: str) -> str:
-    """What is kept of an API token; a random token needs no slow hash."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def get_invitation_for(user: Caller, invitation_id: uuid.UUID) -> Invitation:
     """An invitation into a workspace that `user` owns; raises like `get_membership_for`."""
     found = Invitation.objects.select_related("workspace").filter(pk=invitation_id).first()
@@ -127,6 +127,11 @@ def get_invitation_for(user: Caller, invitation_id: uuid.UUID) -> Invitation:
         raise Http404("There is no such invitation.")
     require(user, found.workspace, Role.OWNER)
     return found
+
+
+def digest_of(token: str) -> str:
+    """What is kept of an API token; a random token needs no slow hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def find_token(token: str) -> ApiToken | None:

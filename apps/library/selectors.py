@@ -34,6 +34,15 @@ def assets_of(workspace: Workspace) -> QuerySet[Asset]:
     return with_renditions(Asset.objects.filter(workspace=workspace, deleted_at__isnull=True))
 
 
+def assets_by_id(
+    workspace: Workspace, ids: Sequence[uuid.UUID], *, deleted: bool = False
+) -> list[Asset]:
+    """The files of a workspace with these ids, newest first; with `deleted`, deleted ones."""
+    return list(
+        Asset.objects.filter(workspace=workspace, pk__in=ids, deleted_at__isnull=not deleted)
+    )
+
+
 def with_renditions(assets: QuerySet[Asset]) -> QuerySet[Asset]:
     """The same assets with everything that their state is computed from."""
     return assets.select_related("upload").prefetch_related(

@@ -2,16 +2,19 @@
 
 from django.urls import path
 
-from apps.library import api, views
+from apps.library import views
+from apps.library.api import tus
 
 app_name = "library"
 
 urlpatterns = [
     path("library/", views.library, name="library"),
     path("library/progress/", views.progress, name="progress"),
+    path("library/delete/", views.delete_many, name="delete-many"),
+    path("library/restore/", views.restore_many, name="restore-many"),
     path("library/upload/", views.upload_form, name="upload"),
-    path("library/uploads/", api.uploads, name="uploads"),
-    path("library/uploads/<uuid:upload_id>/", api.upload, name="tus-upload"),
+    path("library/uploads/", tus.uploads, name="uploads"),
+    path("library/uploads/<uuid:upload_id>/", tus.upload, name="tus-upload"),
     path("library/<uuid:asset_id>/", views.asset, name="asset"),
     path("library/<uuid:asset_id>/rename/", views.rename, name="rename"),
     path("library/<uuid:asset_id>/delete/", views.delete, name="delete"),

@@ -18,6 +18,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.accounts.access import current_workspace, require
@@ -63,7 +64,7 @@ def library(request: HttpRequest) -> HttpResponse:
             "search": search,
             "older_url": _page_url(workspace, search, before=page.older),
             "newer_url": _page_url(workspace, search, after=page.newer),
-            "undo": _undoable(request),
+            "undo": _undoable(request, workspace, role),
             "upload_limit": settings.UPLOAD_MAX_BYTES,
             **_poll(workspace, rows),
         },
@@ -209,6 +210,60 @@ def restore(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
+def delete_many(request: HttpRequest) -> HttpResponse:
+    """Delete the chosen files, and offer to undo it; what is used stays, and is named."""
+    workspace = current_workspace(request)
+    chosen = _chosen(request, workspace)
+    gone, kept = [], []
+    for found in chosen:
+        try:
+            services.delete_asset(asset=found, by=_user(request))
+        except services.AssetInUse:
+            kept.append(found.title)
+        else:
+            gone.append(str(found.pk))
+    if kept:
+        names = ", ".join(f"“{title}”" for title in kept[:3])
+        messages.warning(
+            request,
+            ngettext(
+                "%(count)s file is in use and stays: %(names)s.",
+                "%(count)s files are in use and stay, such as %(names)s.",
+                len(kept),
+            )
+            % {"count": len(kept), "names": names},
+        )
+    if not chosen:
+        messages.info(request, _("Choose at least one file first."))
+    return redirect(_library_url(workspace) + (f"&undo={','.join(gone)}" if gone else ""))
+
+
+@login_required
+@require_POST
+def restore_many(request: HttpRequest) -> HttpResponse:
+    """Undo the deletion of several files."""
+    workspace = current_workspace(request)
+    restored, late = 0, 0
+    for found in _chosen(request, workspace, deleted=True):
+        try:
+            services.restore_asset(asset=found)
+        except ValidationError:
+            late += 1
+        else:
+            restored += 1
+    if restored:
+        messages.success(
+            request,
+            ngettext("%(count)s file is back.", "%(count)s files are back.", restored)
+            % {"count": restored},
+        )
+    if late:
+        messages.error(request, _("It is too late to bring this file back."))
+    return redirect(_library_url(workspace))
+
+
+@login_required
+@require_POST
 def retry(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
     """Try again what failed."""
     found = get_asset_for(request.user, asset_id, Role.EDITOR)
@@ -283,15 +338,19 @@ def _ids(text: str) -> list[uuid.UUID]:
     return found
 
 
-def _undoable(request: HttpRequest) -> Asset | None:
-    """The file that was deleted a moment ago, while it can still come back."""
+def _chosen(request: HttpRequest, workspace: Workspace, *, deleted: bool = False) -> list[Asset]:
+    """The files of `workspace` that a form names; those that are gone meanwhile are left out."""
+    require(request.user, workspace, Role.EDITOR)
+    ids = _ids(",".join(request.POST.getlist("asset")))
+    return selectors.assets_by_id(workspace, ids, deleted=deleted)
+
+
+def _undoable(request: HttpRequest, workspace: Workspace, role: Role) -> list[Asset]:
+    """The files that were deleted a moment ago, while they can still come back."""
     ids = _ids(request.GET.get("undo", ""))
-    if not ids:
-        return None
-    try:
-        return get_asset_for(request.user, ids[0], Role.EDITOR, deleted=True)
-    except Http404:
-        return None
+    if not ids or role < Role.EDITOR:
+        return []
+    return selectors.assets_by_id(workspace, ids, deleted=True)
 
 
 def _user(request: HttpRequest) -> User | None:

@@ -38,6 +38,31 @@ class PlaylistForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=120)
 
 
+class PickForm(forms.Form):
+    """A playlist that exists, or the name of a new one."""
+
+    playlist = forms.ModelChoiceField(
+        label=_("Playlist"),
+        queryset=Playlist.objects.none(),
+        required=False,
+        empty_label=_("A new playlist"),
+    )
+    name = forms.CharField(label=_("Name of the new playlist"), max_length=120, required=False)
+
+    def __init__(self, *args: Any, workspace: Workspace, **kw: Any):
+        super().__init__(*args, **kw)
+        playlist = self.fields["playlist"]
+        assert isinstance(playlist, forms.ModelChoiceField)  # noqa: S101 - declared above
+        playlist.queryset = Playlist.objects.filter(workspace=workspace)
+
+    def clean(self) -> dict[str, Any]:
+        """One of the two must be there."""
+        cleaned = super().clean() or {}
+        if not cleaned.get("playlist") and not cleaned.get("name") and not self.errors:
+            self.add_error("name", _("Choose a playlist, or name a new one."))
+        return cleaned
+
+
 class StreamForm(forms.Form):
     """A stream and where it goes. The key can be written and replaced, never read."""
 

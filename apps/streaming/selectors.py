@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -132,11 +133,24 @@ def streams_playing(asset_id: UUID) -> QuerySet[Stream]:
 
 
 @dataclass(frozen=True, slots=True)
+class Airing:
+    """What a stream plays, as its node reported it, or where it would begin."""
+
+    title: str = ""
+    position_ms: int = 0
+    length_ms: int = 0
+    next_title: str = ""
+    picture_of: UUID | None = None
+    """The asset whose thumbnail stands for the stream."""
+
+
+@dataclass(frozen=True, slots=True)
 class StreamRow:
     """A stream in a list, with what is shown of it."""
 
     stream: Stream
     status: status.Status
+    airing: Airing = Airing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,51 @@ def stream_page(
     found = list(streams[first : first + size + 1])
     rows = [StreamRow(stream=stream, status=status_of(stream, now=now)) for stream in found[:size]]
     return StreamPage(rows=rows, number=number, has_next=len(found) > size)
+
+
+def with_airing(rows: Sequence[StreamRow]) -> list[StreamRow]:
+    """The same rows with what each plays now and next: one query, whatever their number."""
+    wanted = {
+        row.stream.pk: [(output.item_id, output.next_item_id, output.item_position_ms)]
+        for row in rows
+        for output in row.stream.outputs.all()[:1]
+        if row.status.is_on_air
+    }
+    ids = {
+        known
+        for outputs in wanted.values()
+        for now, following, _position in outputs
+        for known in (_uuid(now), _uuid(following))
+        if known is not None
+    }
+    items = {
+        item.pk: item
+        for item in PlaylistItem.objects.filter(pk__in=ids).select_related("asset")
+    }  # fmt: skip
+    return [replace(row, airing=_airing(wanted.get(row.stream.pk), items)) for row in rows]
+
+
+def _airing(reported: list[tuple[str, str, int]] | None, items: dict[UUID, PlaylistItem]) -> Airing:
+    if not reported:
+        return Airing()
+    now, following, position_ms = reported[0]
+    playing, after = (items.get(known) if (known := _uuid(i)) else None for i in (now, following))
+    if playing is None:
+        return Airing()
+    return Airing(
+        title=playing.asset.title,
+        position_ms=position_ms,
+        length_ms=playing.asset.duration_ms or 0,
+        next_title=after.asset.title if after else "",
+        picture_of=playing.asset_id if playing.asset.thumbnail_key else None,
+    )
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

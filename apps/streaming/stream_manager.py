@@ -6,7 +6,8 @@ Every function is one transaction, may be called twice, and returns before anyth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -448,50 +449,93 @@ def add_items(
     return added
 
 
-def remove_item(*, playlist: Playlist, item_id: UUID) -> PlaylistItem | None:
-    """Take one item out and return it with its old position; None when it was not there."""
+def remove_items(*, playlist: Playlist, item_ids: Iterable[UUID]) -> list[PlaylistItem]:
+    """Take items out and return those that were there, each with its old position."""
+    wanted = set(item_ids)
     with transaction.atomic():
         playlist = Playlist.objects.select_for_update().get(pk=playlist.pk)
         order = list(playlist.items.select_related("asset"))
-        gone = next((item for item in order if item.pk == item_id), None)
-        if gone is None:
-            return None
-        position = order.index(gone)
-        PlaylistItem.objects.filter(pk=gone.pk).delete()
-        _number([item for item in order if item.pk != item_id])
-        gone.position = position
-        _playlist_changed(playlist)
+        gone = []
+        for position, item in enumerate(order):
+            if item.pk in wanted:
+                item.position = position
+                gone.append(item)
+        if gone:
+            PlaylistItem.objects.filter(pk__in=[item.pk for item in gone]).delete()
+            _number([item for item in order if item.pk not in wanted])
+            _playlist_changed(playlist)
     return gone
+
+
+def remove_item(*, playlist: Playlist, item_id: UUID) -> PlaylistItem | None:
+    """Take one item out and return it with its old position; None when it was not there."""
+    gone = remove_items(playlist=playlist, item_ids=[item_id])
+    return gone[0] if gone else None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An item that changed its place, so that the change can be taken back."""
+
+    item_id: UUID
+    old: int
+    new: int
 
 
 def move_item(*, playlist: Playlist, item_id: UUID, by: int) -> bool:
     """Move one item up (negative) or down; False when it is not in the playlist."""
+    return _move(playlist, item_id, lambda old: old + by) is not None
+
+
+def place_item(*, playlist: Playlist, item_id: UUID, at: int) -> Moved | None:
+    """Move one item to the place `at`, counted from 0; None when it is not in the playlist."""
+    return _move(playlist, item_id, lambda _old: at)
+
+
+def _move(playlist: Playlist, item_id: UUID, place: Callable[[int], int]) -> Moved | None:
     with transaction.atomic():
         playlist = Playlist.objects.select_for_update().get(pk=playlist.pk)
         order = list(playlist.items.all())
         old = next((n for n, item in enumerate(order) if item.pk == item_id), None)
         if old is None:
-            return False
+            return None
         item = order.pop(old)
-        order.insert(max(0, min(old + by, len(order))), item)
+        new = max(0, min(place(old), len(order)))
+        order.insert(new, item)
         _number(order)
         _playlist_changed(playlist)
-    return True
+    return Moved(item_id, old, new)
 
 
-def set_order(*, playlist: Playlist, item_ids: Sequence[UUID]) -> None:
+def set_order(*, playlist: Playlist, item_ids: Sequence[UUID]) -> Moved | None:
     """Put items into the given order. Ids that are not there are ignored; items not named follow.
 
-    So an order sent from a page that is a little old neither loses nor invents anything.
+    So an order sent from a page that is a little old neither loses nor invents anything. Returns
+    what was moved when that was one item, as it is when somebody drags.
     """
     rank = {item_id: n for n, item_id in enumerate(item_ids)}
     with transaction.atomic():
         playlist = Playlist.objects.select_for_update().get(pk=playlist.pk)
-        order = sorted(
-            playlist.items.all(), key=lambda item: (rank.get(item.pk, len(rank)), item.position)
-        )
+        before = list(playlist.items.all())
+        order = sorted(before, key=lambda item: (rank.get(item.pk, len(rank)), item.position))
+        moved = _one_moved([item.pk for item in before], [item.pk for item in order])
         _number(order)
         _playlist_changed(playlist)
+    return moved
+
+
+def _one_moved(before: Sequence[UUID], after: Sequence[UUID]) -> Moved | None:
+    """The one item whose move makes `after` of `before`; None when there is none such."""
+    changed = [n for n, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    if not changed:
+        return None
+    first, last = changed[0], changed[-1]
+    old, new = list(before[first : last + 1]), list(after[first : last + 1])
+    if old[1:] + old[:1] == new:
+        return Moved(before[first], first, last)
+    if old[-1:] + old[:-1] == new:
+        return Moved(before[last], last, first)
+    return None
 
 
 def _number(order: Sequence[PlaylistItem]) -> None:

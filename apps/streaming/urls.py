@@ -20,10 +20,16 @@ urlpatterns = [
     path("streams/<uuid:stream_id>/watch/", views.watch, name="watch"),
     path("streams/<uuid:stream_id>/watch.flv", views.watch_flv, name="watch-flv"),
     path("playlists/", views.playlists, name="playlists"),
+    path("playlists/add/", views.playlist_pick, name="playlist-pick"),
     path("playlists/<uuid:playlist_id>/", views.playlist, name="playlist"),
     path("playlists/<uuid:playlist_id>/choices/", views.playlist_choices, name="choices"),
     path("playlists/<uuid:playlist_id>/add/", views.playlist_add, name="item-add"),
     path("playlists/<uuid:playlist_id>/restore/", views.playlist_restore, name="item-restore"),
+    path(
+        "playlists/<uuid:playlist_id>/remove/",
+        views.playlist_remove_many,
+        name="items-remove",
+    ),
     path("playlists/<uuid:playlist_id>/order/", views.playlist_order, name="item-order"),
     path("playlists/<uuid:playlist_id>/delete/", views.playlist_delete, name="playlist-delete"),
     path(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
@@ -18,16 +19,18 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.accounts.access import current_workspace, require
 from apps.accounts.models import Role, User, Workspace
-from apps.library.access import get_asset_for
+from apps.library.access import get_assets_for
 from apps.library.preparation import default_profile_id
 from apps.streaming import schedule, selectors, stream_manager
 from apps.streaming.access import get_playlist_for, get_stream_for
 from apps.streaming.client import ReceiverSilent, open_live
-from apps.streaming.forms import PlaylistForm, StreamForm
+from apps.streaming.forms import PickForm, PlaylistForm, StreamForm
 from apps.streaming.models import Playlist, Stream
 from apps.streaming.stream_manager import StartRefused, StreamIsOnAir
 
@@ -42,6 +45,7 @@ def dashboard(request: HttpRequest) -> HttpResponseBase:
     """What is on air now."""
     workspace, may_edit = _place(request)
     page = selectors.stream_page(workspace, size=BOARD_ROWS)
+    page = replace(page, rows=selectors.with_airing(page.rows))
     context = _frame(workspace) | {
         "page": page,
         "figures": selectors.figures(workspace),
@@ -88,7 +92,7 @@ def stream_new(request: HttpRequest) -> HttpResponse:
         stream = stream_manager.create_stream(
             workspace=workspace, by=cast(User, request.user), **_wish(form)
         )
-        messages.success(request, "The stream was created. Start it when you are ready.")
+        messages.success(request, _("The stream was created. Start it when you are ready."))
         return redirect(stream)
     return render(
         request,
@@ -110,7 +114,7 @@ def stream_edit(request: HttpRequest, stream_id: UUID) -> HttpResponse:
         except StreamIsOnAir as refused:
             form.add_error(None, str(refused))
         else:
-            messages.success(request, "The changes are saved.")
+            messages.success(request, _("The changes are saved."))
             return redirect(stream)
     return render(
         request,
@@ -197,7 +201,7 @@ def stream_delete(request: HttpRequest, stream_id: UUID) -> HttpResponse:
         except StreamIsOnAir as refused:
             messages.error(request, str(refused))
             return redirect(found)
-        messages.success(request, f"The stream “{found.title}” was deleted.")
+        messages.success(request, _("The stream “%(title)s” was deleted.") % {"title": found.title})
         return redirect("streaming:streams")
     return render(
         request, "streaming/stream_delete.html", {**_frame(found.workspace), "stream": found}
@@ -211,10 +215,10 @@ def stream_delete(request: HttpRequest, stream_id: UUID) -> HttpResponse:
 @require_GET
 def watch_any(request: HttpRequest) -> HttpResponse:
     """The picture of the workspace's first stream to the test receiver."""
-    workspace, _ = _place(request)
+    workspace, _may_edit = _place(request)
     found = selectors.simulated_stream(workspace)
     if found is None:
-        messages.info(request, "No stream goes to the test receiver of this installation.")
+        messages.info(request, _("No stream goes to the test receiver of this installation."))
         return redirect("streaming:streams")
     return redirect("streaming:watch", found.pk)
 
@@ -293,7 +297,7 @@ def playlist(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
         if form.is_valid():
             stream_manager.rename_playlist(playlist=found, name=form.cleaned_data["name"])
         else:
-            messages.error(request, "A playlist needs a name of at most 120 characters.")
+            messages.error(request, _("A playlist needs a name of at most 120 characters."))
         return redirect(found)
     return render(
         request,
@@ -317,31 +321,23 @@ def playlist_choices(request: HttpRequest, playlist_id: UUID) -> HttpResponseBas
 @login_required
 @require_POST
 def playlist_add(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
-    """Put a file into the playlist, at its end."""
+    """Put files into the playlist, at `position` or at the end."""
     found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
-    asset = get_asset_for(request.user, _uuid(request.POST.get("asset")))
-    if asset.workspace_id != found.workspace_id:
-        raise Http404("There is no such file in this workspace.")
-    stream_manager.add_items(playlist=found, assets=[asset])
-    return _items(request, found)
-
-
-@login_required
-@require_POST
-def playlist_restore(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
-    """Put back what was just taken out."""
-    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
-    asset = get_asset_for(request.user, _uuid(request.POST.get("asset")))
-    if asset.workspace_id != found.workspace_id:
-        raise Http404("There is no such file in this workspace.")
-    position = request.POST.get("position", "")
-    stream_manager.restore_item(
-        playlist=found,
-        asset=asset,
-        item_id=_uuid(request.POST.get("item")),
-        position=int(position) if position.isascii() and position.isdigit() else 0,
+    assets = get_assets_for(
+        request.user, found.workspace, [_uuid(value) for value in _chosen(request)]
     )
-    return _items(request, found)
+    if not assets:
+        if not request.headers.get("HX-Request"):
+            messages.info(request, _("Choose at least one file first."))
+        return _items(request, found)
+    position = request.POST.get("position", "")
+    added = stream_manager.add_items(
+        playlist=found,
+        assets=assets,
+        position=int(position) if position.isascii() and position.isdigit() else None,
+    )
+    # One more click undoes one; only several at once are worth a question.
+    return _items(request, found, added=added if len(added) > 1 else [])
 
 
 @login_required
@@ -355,10 +351,41 @@ def playlist_remove(request: HttpRequest, playlist_id: UUID, item_id: UUID) -> H
 
 @login_required
 @require_POST
-def playlist_move(request: HttpRequest, playlist_id: UUID, item_id: UUID) -> HttpResponse:
-    """Move an item one place up or down, for the keyboard."""
+def playlist_restore(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
+    """Put an item back that was taken out, where it was: the undo of removing it."""
     found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
-    step = -1 if request.POST.get("to") == "up" else 1
+    (asset,) = get_assets_for(request.user, found.workspace, [_uuid(request.POST.get("asset"))])
+    position = request.POST.get("position", "")
+    stream_manager.restore_item(
+        playlist=found,
+        asset=asset,
+        item_id=_uuid(request.POST.get("item")),
+        position=int(position) if position.isascii() and position.isdigit() else 0,
+    )
+    return _items(request, found)
+
+
+@login_required
+@require_POST
+def playlist_remove_many(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
+    """Take several items out: the undo of adding them."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    stream_manager.remove_items(
+        playlist=found, item_ids=[_uuid(value) for value in request.POST.getlist("item")[:MOST]]
+    )
+    return _items(request, found)
+
+
+@login_required
+@require_POST
+def playlist_move(request: HttpRequest, playlist_id: UUID, item_id: UUID) -> HttpResponse:
+    """Move an item one place `up` or `down`, or to a place by its number, and offer to undo it."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    to = request.POST.get("to", "")
+    if to.isascii() and to.isdigit():
+        stream_manager.place_item(playlist=found, item_id=item_id, at=int(to[:6]))
+        return _items(request, found)
+    step = -1 if to == "up" else 1
     stream_manager.move_item(playlist=found, item_id=item_id, by=step)
     return _items(request, found, moved=item_id, moved_to="up" if step < 0 else "down")
 
@@ -366,12 +393,58 @@ def playlist_move(request: HttpRequest, playlist_id: UUID, item_id: UUID) -> Htt
 @login_required
 @require_POST
 def playlist_order(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
-    """Take over the order that somebody dragged together."""
+    """Take over the order that somebody dragged together, and offer to undo it."""
     found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
-    stream_manager.set_order(
+    moved = stream_manager.set_order(
         playlist=found, item_ids=[_uuid(value) for value in request.POST.getlist("item")[:5000]]
     )
-    return _items(request, found)
+    return _items(request, found, dragged=moved)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def playlist_pick(request: HttpRequest) -> HttpResponse:
+    """Choose the playlist, or name a new one, that the chosen files of the library go into."""
+    workspace, _may_edit = _place(request)
+    require(request.user, workspace, Role.EDITOR)
+    assets = get_assets_for(request.user, workspace, [_uuid(value) for value in _chosen(request)])
+    if not assets:
+        messages.info(request, _("Choose at least one file first."))
+        return redirect(f"{reverse('library:library')}?{urlencode({'workspace': workspace.slug})}")
+    form = PickForm(request.POST or None, workspace=workspace)
+    if request.method == "POST" and form.is_valid():
+        target = form.cleaned_data["playlist"] or stream_manager.create_playlist(
+            workspace=workspace, name=form.cleaned_data["name"]
+        )
+        stream_manager.add_items(playlist=target, assets=assets)
+        messages.success(
+            request,
+            ngettext(
+                "%(count)s file was added to “%(name)s”.",
+                "%(count)s files were added to “%(name)s”.",
+                len(assets),
+            )
+            % {"count": len(assets), "name": target.name},
+        )
+        return redirect(target)
+    template = "streaming/playlist_pick.html"
+    if request.headers.get("HX-Request") and request.method == "GET":
+        template = "streaming/_pick_dialog.html"
+    return render(
+        request,
+        template,
+        _frame(workspace) | {"form": form, "assets": assets},
+        status=422 if form.errors else 200,
+    )
+
+
+MOST = 100
+"""Files that can be chosen at once."""
+
+
+def _chosen(request: HttpRequest) -> list[str]:
+    sent = request.POST if request.method == "POST" else request.GET
+    return sent.getlist("asset")[:MOST]
 
 
 @login_required
@@ -385,7 +458,7 @@ def playlist_delete(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
         except StreamIsOnAir as refused:
             messages.error(request, str(refused))
             return redirect(found)
-        messages.success(request, f"The playlist “{found.name}” was deleted.")
+        messages.success(request, _("The playlist “%(name)s” was deleted.") % {"name": found.name})
         return redirect("streaming:playlists")
     return render(
         request,

@@ -70,13 +70,39 @@
   });
 
   // <time datetime data-local>: the reader's own time zone; the text on the page is UTC.
+  const lang = document.documentElement.lang;
+  const clock = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const dayAndTime = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+  const day = new Intl.DateTimeFormat(lang, { weekday: "long", day: "numeric", month: "long" });
+  const nearDay = new Intl.RelativeTimeFormat(lang, { numeric: "auto" });
+  const dayStart = (moment) => new Date(moment.getFullYear(), moment.getMonth(), moment.getDate());
+  const dayName = (moment) => {
+    const ago = Math.round((dayStart(new Date()) - dayStart(moment)) / 86400000);
+    return ago === 0 || ago === 1 ? nearDay.format(-ago, "day") : day.format(moment);
+  };
+  // <ol data-days>: items with a time, newest first, get a heading for each of the reader's days.
+  const dayHeadings = (list) => {
+    let last = "";
+    for (const item of [...list.children]) {
+      const moment = new Date(item.querySelector("time")?.dateTime ?? "");
+      if (Number.isNaN(moment.valueOf())) continue;
+      const name = dayName(moment);
+      if (name === last) continue;
+      last = name;
+      const heading = document.createElement("li");
+      heading.className = "event-day";
+      heading.textContent = name;
+      item.before(heading);
+    }
+    list.removeAttribute("data-days");
+  };
   const localTimes = (root) => {
+    for (const list of root.querySelectorAll("[data-days]")) dayHeadings(list);
     for (const node of root.querySelectorAll("time[data-local]")) {
       const moment = new Date(node.dateTime);
       if (Number.isNaN(moment.valueOf())) continue;
-      const options = node.dataset.local === "time" ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
       node.title = node.title || node.textContent.trim();
-      node.textContent = new Intl.DateTimeFormat(document.documentElement.lang, options).format(moment);
+      node.textContent = (node.dataset.local === "time" ? clock : dayAndTime).format(moment);
       node.removeAttribute("data-local");
     }
   };
@@ -95,15 +121,121 @@
 
   // A view may say something after a fragment request: HX-Trigger: {"toast": "Saved"}.
   document.addEventListener("toast", (event) => toast(event.detail.value ?? String(event.detail)));
-  // Polls fail quietly; what a person pressed does not.
-  document.addEventListener("htmx:sendError", (event) => {
-    if (!event.detail.elt.matches("[data-poll]")) toast(document.body.dataset.failedText);
-  });
-  document.addEventListener("htmx:responseError", (event) => {
-    if (!event.detail.elt.matches("[data-poll]")) toast(document.body.dataset.failedText);
+  const isPoll = (event) => event.detail.elt.matches("[data-poll]");
+  for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    document.addEventListener(name, (event) => {
+      if (isPoll(event)) lost();
+      else toast(document.body.dataset.failedText);
+    });
+  }
+
+  // -- live parts: [data-poll] beside hx-trigger="every 2s, refresh" --
+
+  const POLL_TIMEOUT_MS = 8000;
+  const tags = new Map();
+  let heardAt = new Date();
+
+  // What is unchanged is not sent again (304), and the page is left alone.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (!isPoll(event)) return;
+    event.detail.timeout = POLL_TIMEOUT_MS;
+    const tag = tags.get(event.detail.path);
+    if (tag && !event.detail.headers["If-None-Match"]) event.detail.headers["If-None-Match"] = tag;
   });
   // Nobody looks at a hidden page: its polls wait.
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (document.hidden && event.detail.elt.matches("[data-poll]")) event.preventDefault();
+    if (document.hidden && isPoll(event)) event.preventDefault();
   });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, elt, requestConfig } = event.detail;
+    if (!elt.matches("[data-poll]")) return;
+    // Signed out meanwhile: what came is another page, not a piece of this one.
+    if (xhr.responseURL && new URL(xhr.responseURL).pathname !== new URL(requestConfig.path, location).pathname) {
+      event.detail.shouldSwap = false;
+      location.reload();
+      return;
+    }
+    if (xhr.status !== 200 && xhr.status !== 304) return;
+    heard();
+    const tag = xhr.getResponseHeader("ETag");
+    if (tag && xhr.status === 200) tags.set(requestConfig.path, tag);
+    // A menu that is open, or words that are being marked, are not taken away under the hand.
+    if (elt.querySelector("details[open]") || (getSelection()?.type === "Range" && elt.contains(getSelection().anchorNode))) {
+      event.detail.shouldSwap = false;
+      tags.delete(requestConfig.path);
+    }
+  });
+
+  const connection = () => document.getElementById("connection");
+  function lost() {
+    const box = connection();
+    if (!box || document.hidden) return;
+    const said = box.dataset.text.replace("{time}", clock.format(heardAt));
+    const words = box.querySelector("[data-said]");
+    if (words.textContent !== said) words.textContent = said;
+    box.hidden = false;
+  }
+  function heard() {
+    heardAt = new Date();
+    const box = connection();
+    if (box) box.hidden = true;
+  }
+
+  // After sleep, a hidden tab or a lost line the truth is asked for at once, not at the next turn.
+  const refresh = () => {
+    if (document.hidden) return;
+    for (const part of document.querySelectorAll("[data-poll]")) window.htmx?.trigger(part, "refresh");
+  };
+  document.addEventListener("visibilitychange", refresh);
+  window.addEventListener("online", refresh);
+  window.addEventListener("pageshow", (event) => event.persisted && refresh());
+  window.addEventListener("offline", () => document.querySelector("[data-poll]") && lost());
+
+  // Scrolled lists stay where they are when their part of the page is replaced.
+  let scrolled = new Map();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    scrolled = new Map([...event.detail.target.querySelectorAll("[data-keep-scroll]")].map((node) => [node.id, node.scrollTop]));
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const [id, top] of scrolled) {
+      const node = document.getElementById(id);
+      if (node && top) node.scrollTop = top;
+    }
+  });
+
+  // -- choosing several: [data-bulk] in a form with [name=asset] boxes --
+
+  const countPicked = () => {
+    for (const bar of document.querySelectorAll("[data-bulk]")) {
+      const picked = document.querySelectorAll(`input[form="${bar.dataset.bulk}"]:checked`).length;
+      bar.classList.toggle("is-active", picked > 0);
+      const said = bar.querySelector("[data-bulk-count]");
+      const text = (picked === 1 ? said.dataset.one : said.dataset.many).replace("{n}", picked);
+      if (said.textContent !== text) said.textContent = text;
+      for (const button of bar.querySelectorAll("[data-bulk-needs]")) button.disabled = !picked;
+    }
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-pick-all]")) {
+      for (const box of document.querySelectorAll(`input[form="${event.target.dataset.pickAll}"]`)) box.checked = event.target.checked;
+    }
+    if (event.target.matches("[data-pick-all], input[type=checkbox][form]")) countPicked();
+  });
+  document.addEventListener("click", (event) => {
+    const clear = event.target.closest("[data-pick-none]");
+    if (!clear) return;
+    for (const box of document.querySelectorAll(`input[form="${clear.dataset.pickNone}"], [data-pick-all]`)) box.checked = false;
+    countPicked();
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const form = event.detail.elt;
+    if (!event.detail.successful || !form.matches("[data-clears]")) return;
+    for (const box of document.querySelectorAll(`input[form="${form.id}"]`)) box.checked = false;
+    countPicked();
+  });
+  document.documentElement.classList.add("js");
+  for (const node of document.querySelectorAll("[data-bulk] [data-script-only]")) node.hidden = false;
+  countPicked();
+  document.addEventListener("htmx:load", countPicked);
+  window.addEventListener("pageshow", countPicked);
 })();

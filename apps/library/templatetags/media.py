@@ -32,6 +32,14 @@ def size(count: int | None) -> str:
 
 
 @register.filter
+def bitrate(kbps: int | None) -> str:
+    """`4.6 Mbit/s`; empty when unknown. More digits would only dance from second to second."""
+    if kbps is None:
+        return ""
+    return f"{kbps / 1000:.1f}\u202fMbit/s" if kbps >= 1000 else f"{kbps}\u202fkbit/s"
+
+
+@register.filter
 def profile_name(profile: str) -> str:
     """A house format without its version, which only rows need."""
     return profile.partition("@")[0]
