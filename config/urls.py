@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from config.api import urls
+from config.api import PREFIX, urls
 
 urlpatterns = [
     path("", include("apps.ops.urls")),
@@ -11,6 +11,6 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("", include("apps.library.urls")),
     path("", include("apps.streaming.urls")),
-    path("api/v1/", urls()),
+    path(PREFIX, include((urls(), "api"))),
     path("admin/", admin.site.urls),
 ]

@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.http import HttpResponse
 
 MEDIA_TYPE = "application/problem+json"
+
+ABOUT = "/api/v1/problems/"
+"""Below it, each code has an address that tells what it means."""
 
 _kinds: dict[str, Kind] = {}
 
@@ -67,16 +71,21 @@ def kinds() -> list[Kind]:
     return sorted(_kinds.values(), key=lambda kind: kind.code)
 
 
-def response_to(problem: Problem) -> HttpResponse:
-    """The answer that tells `problem`."""
-    kind = problem.kind
-    body: dict[str, object] = {
-        "type": f"/api/v1/problems/{kind.code}",
+def body_of(kind: Kind, detail: str = "") -> dict[str, Any]:
+    """The members that every problem of a kind has."""
+    return {
+        "type": f"{ABOUT}{kind.code}",
         "title": kind.title,
         "status": kind.status,
         "code": kind.code,
-        "detail": problem.detail or kind.advice,
+        "detail": detail or kind.advice,
     }
+
+
+def response_to(problem: Problem) -> HttpResponse:
+    """The answer that tells `problem`."""
+    kind = problem.kind
+    body = body_of(kind, problem.detail)
     if problem.faults:
         body["errors"] = [fault.as_json() for fault in problem.faults]
     response = HttpResponse(json.dumps(body), status=kind.status, content_type=MEDIA_TYPE)

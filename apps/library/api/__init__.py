@@ -1,0 +1,1 @@
+"""The library for programs: files over REST, uploads by tus."""
