@@ -35,6 +35,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             saved.save()
         return saved
 
+    def unstash_verified_email(self, request: HttpRequest) -> str | None:
+        """Nothing: holding an invitation confirms its address for whoever signs up with it.
+
+        The library would give that address, confirmed, to an account with any other address too.
+        """
+        return None
+
     def is_safe_url(self, url: str | None) -> bool:
         """Whether to go to `url` after signing in: a path on this site, and nothing else."""
         if not url or not url.startswith("/") or any(ord(char) < 0x20 for char in url):
