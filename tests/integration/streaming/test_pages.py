@@ -7,6 +7,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import AsyncClient
 from django.urls import reverse
 from django.utils import timezone
@@ -529,6 +531,18 @@ def simulated(settings, workspace, playlist):
 PATH = f"/live/{hashlib.sha256(KEY.encode()).hexdigest()[:16]}.flv"
 
 
+def run(work):
+    """Run a coroutine, and close the connection of the thread that it used for the database."""
+
+    async def main():
+        try:
+            return await work
+        finally:
+            await sync_to_async(connections.close_all)()
+
+    return asyncio.run(main())
+
+
 def async_client(user):
     client = AsyncClient()
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
@@ -547,7 +561,7 @@ def test_the_bytes_of_the_receiver_are_handed_through(simulated, alice, settings
             assert response["Content-Type"] == "video/x-flv"
             return b"".join([piece async for piece in response])
 
-    assert asyncio.run(watch()) == b"FLV\x01\x05rest"
+    assert run(watch()) == b"FLV\x01\x05rest"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -564,7 +578,7 @@ def test_a_viewer_who_leaves_is_not_fed_any_longer(simulated, alice, settings):
             async with asyncio.timeout(2):
                 await receiver.gone.wait()
 
-    asyncio.run(watch())
+    run(watch())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -583,7 +597,7 @@ def test_the_picture_is_for_those_who_may_see_the_stream(simulated, alice, charl
             (await clients["alice"].get(url)).status_code,
         ]
 
-    assert asyncio.run(statuses()) == [403, 404, 404, 503]
+    assert run(statuses()) == [403, 404, 404, 503]
 
 
 def test_watching_leads_to_the_stream_that_goes_to_the_receiver(as_alice, simulated):
