@@ -37,6 +37,7 @@ SEND_BUFFER_BYTES = 256 << 10
 USER_TIMEOUT_MS = 12_000
 _IOV_MAX = 1000
 _READ_BYTES = 64 << 10
+_TLS_PIECE_BYTES = 32 << 10
 _TCP_INFO_BYTES = 256
 _BYTES_ACKED = struct.Struct("=Q")
 _BYTES_ACKED_AT = 120
@@ -175,7 +176,11 @@ class PlainTransport:
 
 
 class TlsTransport:
-    """RTMP over TLS, encrypted in memory: one encryption and one send per tick."""
+    """RTMP over TLS, encrypted in memory piece by piece.
+
+    OpenSSL never gives back the memory that its largest piece took, so a whole lead must not pass
+    through at once; and what the kernel does not take waits as slices of the maps, unencrypted.
+    """
 
     def __init__(
         self,
@@ -188,24 +193,43 @@ class TlsTransport:
         self._tls = tls
         self._incoming = incoming
         self._outgoing = outgoing
+        self._clear: list[Buffer] = []
         self._waiting = memoryview(b"")
 
     def send(self, buffers: list[Buffer], size: int) -> bool:
         """See `Transport`."""
-        clear = b"".join(buffers)
-        at = 0
+        self._clear.extend(buffers)
+        return self.flush()
+
+    def _encrypt(self) -> bool:
+        """Encrypt the next piece of what waits; False when nothing does."""
+        taken, room = 0, _TLS_PIECE_BYTES
+        piece: list[Buffer] = []
+        for buffer in self._clear:
+            if len(buffer) > room:
+                rest = memoryview(buffer)
+                piece.append(rest[:room])
+                self._clear[taken] = rest[room:]
+                break
+            piece.append(buffer)
+            room -= len(buffer)
+            taken += 1
+        del self._clear[:taken]
+        if not piece:
+            return False
+        clear = memoryview(b"".join(piece))
         try:
-            while at < len(clear):
-                at += self._tls.write(memoryview(clear)[at:])
+            while clear:
+                clear = clear[self._tls.write(clear) :]
         except ssl.SSLError as error:
             raise ConnectionLost("The encrypted connection broke.") from error
-        return self.flush()
+        return True
 
     def flush(self) -> bool:
         """See `Transport`."""
         while True:
             if not self._waiting:
-                if not self._outgoing.pending:
+                if not self._outgoing.pending and not self._encrypt():
                     return True
                 self._waiting = memoryview(self._outgoing.read())
             try:
@@ -254,7 +278,8 @@ class TlsTransport:
 
     def unsent_bytes(self) -> int:
         """See `Transport`."""
-        return _outstanding(self._socket) + len(self._waiting) + self._outgoing.pending
+        clear = sum(len(buffer) for buffer in self._clear)
+        return _outstanding(self._socket) + len(self._waiting) + self._outgoing.pending + clear
 
     def shutdown(self) -> None:
         """See `Transport`."""
@@ -268,6 +293,7 @@ class TlsTransport:
 
     def close(self) -> None:
         """See `Transport`."""
+        self._clear.clear()
         self._waiting = memoryview(b"")
         self._socket.close()
 
