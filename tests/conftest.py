@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from apps.accounts import services
 from apps.accounts.models import Membership, Role, User, Workspace
@@ -71,6 +73,16 @@ def as_bob(bob: User, workspace: Workspace) -> Client:
 def as_charlie(charlie: User) -> Client:
     """A browser in which Charlie is signed in."""
     return _signed_in(charlie)
+
+
+@pytest.fixture
+def local_disk(settings: Settings, tmp_path: Path) -> Path:
+    """Files of this test go to a directory of its own, also in a run over an object store."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    }
+    return settings.MEDIA_ROOT
 
 
 @pytest.fixture(scope="session")

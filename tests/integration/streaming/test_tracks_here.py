@@ -39,11 +39,6 @@ def object_store(s3, settings):
 
 
 @pytest.fixture
-def local_disk(settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path / "media"
-
-
-@pytest.fixture
 def track(workspace, tmp_path):
     """A real track of sound, in the storage of the test."""
 

@@ -15,9 +15,8 @@ def test_a_well_installation_is_called_well(capsys):
 
 
 @pytest.mark.django_db
-def test_it_says_what_is_wrong_and_how_to_mend_it(settings, tmp_path, capsys):
-    settings.MEDIA_ROOT = tmp_path / "file"
-    settings.MEDIA_ROOT.write_text("")
+def test_it_says_what_is_wrong_and_how_to_mend_it(local_disk, settings, capsys):
+    local_disk.write_text("a file where a directory should be")
     settings.FIELD_ENCRYPTION_KEYS = ["short"]
     with pytest.raises(CommandError, match="storage, credentials"):
         call_command("doctor")

@@ -30,10 +30,8 @@ def test_readiness_leaves_nothing_behind(client):
 
 
 @pytest.mark.django_db
-def test_a_storage_that_cannot_be_written_makes_it_unready(client, settings, tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("a file where a directory should be")
-    settings.MEDIA_ROOT = blocked
+def test_a_storage_that_cannot_be_written_makes_it_unready(client, local_disk):
+    local_disk.write_text("a file where a directory should be")
     answer = client.get("/health/ready")
     assert answer.status_code == 503
     assert answer.json()["storage"]["status"] == "failed"
@@ -56,10 +54,9 @@ def test_a_lost_cache_makes_it_unready_although_pages_go_on(client, settings, tm
 
 
 @pytest.mark.django_db
-def test_reasons_hold_no_address(client, settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path / "file"
-    settings.MEDIA_ROOT.write_text("")
-    assert str(tmp_path) not in client.get("/health/ready").content.decode()
+def test_reasons_hold_no_address(client, local_disk):
+    local_disk.write_text("")
+    assert str(local_disk) not in client.get("/health/ready").content.decode()
 
 
 @pytest.mark.django_db
