@@ -1,4 +1,4 @@
-"""Addresses for machines that watch us."""
+"""Addresses for machines that watch us, and for who builds the pages."""
 
 from django.urls import path
 
@@ -8,4 +8,5 @@ urlpatterns = [
     path("health/live", views.live, name="health-live"),
     path("health/ready", views.ready, name="health-ready"),
     path("metrics", views.metrics_page, name="metrics"),
+    path("styleguide/", views.styleguide, name="styleguide"),
 ]

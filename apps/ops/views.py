@@ -1,12 +1,15 @@
-"""Addresses for machines that watch us."""
+"""Addresses for machines that watch us, and for who builds the pages."""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
 
+from django import forms
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -36,6 +39,51 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
     if not _may_read_metrics(request):
         raise Http404
     return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+@require_safe
+def styleguide(request: HttpRequest) -> HttpResponse:
+    """Every component in every state. For staff; in development for anybody signed in.
+
+    Others get 404, since it is no page of the product.
+    """
+    developing = not settings.IN_PRODUCTION and request.user.is_authenticated
+    if not (developing or getattr(request.user, "is_staff", False)):
+        raise Http404
+    return render(request, "ops/styleguide.html", {"form": _example_form(), **_EXAMPLES})
+
+
+def _example_form() -> forms.Form:
+    """One field of each kind, two of them refused."""
+    form_class = type("ExampleForm", (forms.Form,), {
+        "title": forms.CharField(label=_("Title"), help_text=_("People see it in the list.")),
+        "key": forms.CharField(label=_("Stream key")),
+        "place": forms.ChoiceField(label=_("Send to"), choices=[("a", "YouTube"), ("b", "RTMP")]),
+        "loop": forms.BooleanField(label=_("Begin again after the last item"), required=False),
+        "note": forms.CharField(label=_("Note"), widget=forms.Textarea, required=False),
+    })  # fmt: skip
+    form: forms.Form = form_class({"title": "Harbour", "key": "", "place": "a", "loop": "on"})
+    form.full_clean()
+    return form
+
+
+_EXAMPLES = {
+    "tones": ["neutral", "info", "busy", "success", "warning", "error", "live"],
+    "colours": [
+        "base-100", "base-200", "base-300", "base-content", "primary", "secondary", "accent",
+        "success", "warning", "error", "info",
+    ],
+    "points": [
+        [1_773_520_000 + 60 * n, 4480 + 37 * (n * n % 11) - (2600 if 31 <= n <= 34 else 0)]
+        for n in range(60)
+    ],
+    "empty_points": [],
+    "rows": [
+        ("Harbour at night", "live", "4.6 Mbit/s"),
+        ("Sleep radio", "warning", "2.2 Mbit/s"),
+        ("Weekend special", "neutral", "–"),
+    ],
+}  # fmt: skip
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:

@@ -118,6 +118,11 @@
     setTimeout(() => item.remove(), 5000);
   }
   window.streamer = { toast };
+  // <button data-toast="words">
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-toast]");
+    if (button) toast(button.dataset.toast);
+  });
 
   // A view may say something after a fragment request: HX-Trigger: {"toast": "Saved"}.
   document.addEventListener("toast", (event) => toast(event.detail.value ?? String(event.detail)));
@@ -210,7 +215,8 @@
       const picked = document.querySelectorAll(`input[form="${bar.dataset.bulk}"]:checked`).length;
       bar.classList.toggle("is-active", picked > 0);
       const said = bar.querySelector("[data-bulk-count]");
-      const text = (picked === 1 ? said.dataset.one : said.dataset.many).replace("{n}", picked);
+      said.dataset.none ??= said.textContent;
+      const text = (picked === 0 ? said.dataset.none : picked === 1 ? said.dataset.one : said.dataset.many).replace("{n}", picked);
       if (said.textContent !== text) said.textContent = text;
       for (const button of bar.querySelectorAll("[data-bulk-needs]")) button.disabled = !picked;
     }

@@ -21,6 +21,7 @@ import imageio_ffmpeg
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests.e2e.pages import Showcase, serve
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +108,13 @@ def installation() -> Iterator[Installation]:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def showcase() -> Iterator[Showcase]:
+    """The web of the product with a workspace in every state."""
+    with serve() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

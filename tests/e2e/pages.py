@@ -1,0 +1,191 @@
+"""Every page of the product, found in its own list of addresses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext
+
+from tests.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+CLOCK = "2026-03-14T21:42:10Z"
+
+NO_PAGES = (
+    "admin/", "api/", "health/", "metrics", "i18n/", "static/", "media/", "webhooks/",
+)  # fmt: skip
+"""Addresses that answer programs, or that are not made by us."""
+
+NOT_WITHOUT_MORE = {
+    "uidb36": "needs a link from a mail",
+    "key": "needs a link from a mail",
+    "token": "needs a link from a mail",
+    "code": "needs a link from a mail",
+    "pk": "a passkey that the showcase has not got",
+    "secret": "needs a link from a mail",
+    "upload_id": "an upload under way, for programs",
+    "invitation_id": "only takes POST",
+    "token_id": "only takes POST",
+    "session_id": "only takes POST",
+    "model": "the admin's",
+}
+"""Arguments of addresses that the showcase cannot fill, and why."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A page, and who looks at it."""
+
+    path: str
+    who: str
+    """alice, zoe (who has only just signed up) or nobody."""
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.who})"
+
+
+@dataclass
+class Showcase:
+    """The running product with its rows, and the pages it has."""
+
+    base: str
+    known: dict[str, Any]
+    data_dir: Path
+
+    def context(self, browser: Browser, who: str, **more: Any) -> BrowserContext:
+        """A browser in which `who` is signed in, at the moment that does not pass."""
+        context = browser.new_context(base_url=self.base, locale="en-GB", timezone_id="UTC", **more)
+        if who != "nobody":
+            key = self.known["session" if who == "alice" else "empty_session"]
+            context.add_cookies([{"name": "sessionid", "value": key, "url": self.base}])
+        context.clock.set_fixed_time(CLOCK)
+        context.set_default_timeout(15_000)
+        return context
+
+    def pages(self) -> list[Address]:
+        """All addresses that answer a GET with a whole page."""
+        found = []
+        for path in sorted(set(addresses(self.known["ids"]))):
+            if self._is_page(path, "alice"):
+                found.append(Address(path, "alice"))
+            # What asks strangers to sign in is Alice's; the rest looks different to nobody.
+            if self._is_page(path, "nobody"):
+                found.append(Address(path, "nobody"))
+        for name, pk in self.known["streams"].items():
+            if name != "on_air":
+                found.append(Address(f"/streams/{pk}/", "alice"))
+        for path in ("/dashboard/", "/library/", "/playlists/", "/streams/", "/streams/new/"):
+            found.append(Address(path, "zoe"))
+        return [*found, Address("/nowhere/", "nobody"), Address("/library/?q=nothing", "alice")]
+
+    def _is_page(self, path: str, who: str) -> bool:
+        headers = {}
+        if who == "alice":
+            headers["Cookie"] = f"sessionid={self.known['session']}"
+        request = urllib.request.Request(f"{self.base}{path}", headers=headers)
+        try:
+            with _opener.open(request, timeout=20) as answer:
+                kind = answer.headers.get("Content-Type", "")
+                return "text/html" in kind and b"<html" in answer.read()
+        except urllib.error.HTTPError:
+            return False
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Leads nowhere: where an address leads to has an address of its own."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_Stay)
+
+
+def addresses(ids: dict[str, str]) -> Iterator[str]:
+    """Every address in the list of the product, arguments filled in with what there is to see."""
+    for path, unfilled in _filled(ids):
+        if not unfilled:
+            yield path
+
+
+def unclassified(ids: dict[str, str]) -> list[str]:
+    """Addresses with an argument that nobody has thought about."""
+    return [
+        path
+        for path, unfilled in _filled(ids)
+        if any(name not in NOT_WITHOUT_MORE for name in unfilled)
+    ]
+
+
+def _filled(ids: dict[str, str]) -> Iterator[tuple[str, list[str]]]:
+    from django.urls import get_resolver
+
+    for route in _routes(get_resolver().url_patterns, ""):
+        if route.startswith(NO_PAGES):
+            continue
+        names = re.findall(r"<(?:\w+:)?(\w+)>", route)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: ids.get(match[1], f"<{match[1]}>"), route)
+        yield f"/{path}", [name for name in names if name not in ids]
+
+
+def _routes(patterns: Any, before: str) -> Iterator[str]:
+    for pattern in patterns:
+        own = str(pattern.pattern)
+        # An expression: its groups are arguments, the rest stands for itself.
+        own = re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", own.removeprefix("^").removesuffix("$"))
+        own = own.replace("\\", "")
+        if hasattr(pattern, "url_patterns"):
+            yield from _routes(pattern.url_patterns, before + own)
+        else:
+            yield before + own
+
+
+@contextmanager
+def serve(*options: str) -> Iterator[Showcase]:
+    """The showcase in a directory and on a port of its own."""
+    with tempfile.TemporaryDirectory(prefix="streamer-pages-") as directory:
+        data_dir = Path(directory)
+        port = free_port()
+        log = data_dir / "showcase.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.e2e.showcase", directory, str(port), *options],
+                cwd=ROOT, stdout=output, stderr=output, env=dict(os.environ),
+            )  # fmt: skip
+        try:
+            base = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + 120
+            while not _answers(base):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.2)
+            known = json.loads((data_dir / "showcase.json").read_text())
+            yield Showcase(base, known, data_dir)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _answers(base: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base}/health/live", timeout=2):
+            return True
+    except OSError:
+        return False
