@@ -13,7 +13,7 @@ import pytest
 
 from playout import clock
 from playout.bench.command import add_arguments, table
-from playout.bench.density import DensityOptions, result
+from playout.bench.density import DensityOptions, doubts, result
 from playout.bench.media import Media
 from playout.bench.peers import figures
 from playout.bench.usage import Usage, read_usage
@@ -90,6 +90,12 @@ def test_an_engine_that_was_not_measured_has_no_ratio() -> None:
     assert "ffmpeg" not in table(found)
 
 
+def test_an_engine_that_did_not_keep_up_is_doubted() -> None:
+    assert doubts({**engine(1.0), "mbps_per_stream": 2.99}, 4.66).startswith("only 2.99 of 4.66")
+    assert doubts({**engine(1.0), "mbps_per_stream": 4.6}, 4.66) == ""
+    assert doubts(None, 4.66) == ""
+
+
 def test_the_options_are_those_of_the_reference() -> None:
     args = parse(
         "--streams", "500", "--seconds", "30", "--tls", "--peer", "ffmpeg",
@@ -116,7 +122,7 @@ def test_senseless_options_are_wrong_usage(
 
 def test_streams_share_out_the_copies_of_the_media() -> None:
     copies = tuple(Path(f"/media/{n}") for n in range(3))
-    media = Media(Path("/media/clip.mp4"), copies, 600, video_profile("1080p30"))
+    media = Media(Path("/media/clip.mp4"), copies, 600, video_profile("1080p30"), 4.66)
     programmes = [media.programme(n, epoch_ns=n) for n in range(4)]
     assert [p.versions[0].items[0].video for p in programmes] == [
         "/media/0", "/media/1", "/media/2", "/media/0",

@@ -26,6 +26,7 @@ from playout.bench.receiver import SMALLEST_CHUNK, Receiver
 from playout.pump.pacing import Pace
 
 _COST = "cpu_ms_per_stream_second"
+_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,21 @@ def _measure(options: DensityOptions, directory: Path, say: Say) -> dict[str, An
                 sender, receiver, wire, schedule, options.streams, options.seconds,
                 tick_ms=tick_ms, lead_ms=lead_ms, certificate=certificate, say=say,
             )  # fmt: skip
+    for name, found in (("pump", pump), ("ffmpeg", ffmpeg), ("C sender", bare)):
+        doubt = doubts(found, media.mbps)
+        if doubt:
+            say(f"{name}: {doubt}")
     return result(options, pump, ffmpeg, bare)
+
+
+def doubts(found: Figures | dict[str, Any] | None, mbps: float) -> str:
+    """Why the figures of an engine should not be trusted; empty when they may."""
+    if found is None or found["mbps_per_stream"] > (1 - _TOLERANCE) * mbps:
+        return ""
+    return (
+        f"only {found['mbps_per_stream']:g} of {mbps:.2f} Mbit/s arrived, so the machine was too "
+        "busy and the figures mean little: measure again, alone or with fewer streams"
+    )
 
 
 def result(

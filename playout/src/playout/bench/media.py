@@ -41,6 +41,8 @@ class Media:
     tracks: tuple[Path, ...]
     frames: int
     profile: VideoProfile
+    mbps: float
+    """What each stream should send."""
 
     def programme(self, copy: int, *, epoch_ns: int) -> Programme:
         """Copy number `copy` of the clip in an endless loop, from `epoch_ns` (UTC) on."""
@@ -80,8 +82,9 @@ def make_media(directory: Path, say: Say, *, unique_bytes: int = 0) -> Media:
         shutil.copytree(first, tracks[-1])
         for part in tracks[-1].iterdir():
             _settle(part)
-    say(f"{copies} x {size / 1e6:.1f} MB of media, {size * 8 / CLIP_SECONDS / 1e6:.2f} Mbit/s")
-    return Media(file, tuple(tracks), frames, profile)
+    mbps = size * 8 / CLIP_SECONDS / 1e6
+    say(f"{copies} x {size / 1e6:.1f} MB of media, {mbps:.2f} Mbit/s")
+    return Media(file, tuple(tracks), frames, profile, mbps)
 
 
 def _encode(file: Path, profile: VideoProfile) -> None:
