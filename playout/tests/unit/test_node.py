@@ -13,7 +13,7 @@ from playout.node.messages import (
     report_from_json,
     report_to_json,
 )
-from playout.node.pump_process import address_check
+from playout.publisher.reachability import address_check
 from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
 from playout.supervisor.states import OutputState
 from playout.timeline.programme import Item, Programme, Sound, Version

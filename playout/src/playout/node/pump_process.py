@@ -11,12 +11,10 @@ import asyncio
 import contextlib
 import fcntl
 import gc
-import ipaddress
 import logging
 import os
 import signal
 import sys
-import uuid
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,15 +29,15 @@ from playout.node.messages import (
     encode,
     report_to_json,
 )
+from playout.node.pumped_output import PumpedOutput
 from playout.publisher.address import Address, parse_address
-from playout.publisher.output import Output, OutputOptions
-from playout.publisher.transport import AddressCheck, tls_context
+from playout.publisher.output import OutputOptions
+from playout.publisher.reachability import address_check
+from playout.publisher.transport import tls_context
 from playout.pump.lateness import Lateness
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
-from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
-from playout.supervisor.states import Happening, OutputState, after
-from playout.timebase import frame_ms
+from playout.supervisor.ports import DesiredOutput
 from playout.timeline.programme import Programme
 
 log = logging.getLogger(__name__)
@@ -51,183 +49,6 @@ REPORT_ROUND_SECONDS = 8
 """Regular reports, per second: at least so many, and each output once in a round."""
 LONELY_SECONDS = 60.0
 """A pump without control, outputs or permission to send ends itself after this long."""
-MAX_EVENTS = 200
-
-
-class PumpedOutput:
-    """An output with its state, its events and its report; the listener of `Output`."""
-
-    def __init__(
-        self, desired: DesiredOutput, address: Address, programme: Programme, pump: Pump
-    ) -> None:
-        self.desired = desired
-        self.state = OutputState.IDLE
-        self.finished = False
-        self.stopping = False
-        self.output = Output(
-            address,
-            programme,
-            pump.shelf,
-            self,
-            options=pump.options,
-            may_send=pump.may_send,
-            wheel=pump.wheel,
-        )
-        self.task: asyncio.Task[None] | None = None
-        self._pump = pump
-        self._events: deque[OutputEvent] = deque(maxlen=MAX_EVENTS)
-        self._session_id = ""
-        self._on_air_since_ns = 0
-        self._error: PlayoutError | None = None
-        self._retry_at_ns = 0
-        self._was_lost = False
-        self._repeated: tuple[str, str] = ("", "")
-
-    # -- listener ---------------------------------------------------------------------------
-
-    def connecting(self) -> None:
-        """See `Listener`."""
-        self._session_id = uuid.uuid4().hex
-        self._retry_at_ns = 0
-        self._move(Happening.WANTED)
-
-    def acknowledged(self) -> None:
-        """See `Listener`."""
-        if self.state is OutputState.DEGRADED:
-            self._note("session.recovered", "The ingest keeps up again.")
-        else:
-            again = "again " if self._was_lost else ""
-            self._note("session.on_air", f"On air {again}at {self.output.address.host}.")
-        self._error = None
-        self._repeated = ("", "")
-        if self.state is not OutputState.DEGRADED:
-            self._on_air_since_ns = clock.utc_ns()
-        self._move(Happening.ACKNOWLEDGED)
-
-    def slow(self) -> None:
-        """See `Listener`."""
-        self._note("session.degraded", "The ingest takes less than it should.")
-        self._move(Happening.SLOW)
-
-    def lost(self, error: PlayoutError, retry_seconds: float) -> None:
-        """See `Listener`."""
-        self._error = error
-        self._was_lost = True
-        self._on_air_since_ns = 0
-        self._retry_at_ns = clock.utc_ns() + int(retry_seconds * 1e9)
-        if (error.code, str(error)) != self._repeated:
-            self._note("session.lost", str(error), code=error.code)
-            self._repeated = (error.code, str(error))
-        self._move(Happening.LINK_LOST)
-
-    def missing(self, error: PlayoutError) -> None:
-        """See `Listener`."""
-        self._error = error
-        if error.code != self._repeated[0]:
-            self._note("media.missing", str(error), code=error.code)
-            self._repeated = (error.code, "")
-        self._move(Happening.MEDIA_MISSING)
-
-    def wrong(self, error: PlayoutError) -> None:
-        """See `Listener`."""
-        self._error = error
-        self.finished = True
-        self._note("output.failed", str(error), code=error.code)
-        self._move(Happening.SETTINGS_WRONG)
-
-    def ended(self) -> None:
-        """See `Listener`."""
-        self._on_air_since_ns = 0
-        if self.stopping:
-            self._note("session.stopped", "Stopped as asked.")
-        else:
-            self.finished = True
-            self._note("programme.ended", "The programme has come to its end.")
-        self._move(Happening.ENDED)
-
-    def substituted(self, item_id: str, error: PlayoutError) -> None:
-        """See `Listener`."""
-        if (item_id, error.code) != self._repeated:
-            self._note("item.substituted", str(error), item=item_id, code=error.code)
-            self._repeated = (item_id, error.code)
-
-    # -- what happens to it -----------------------------------------------------------------
-
-    def stop(self) -> None:
-        """End gracefully."""
-        if not self.stopping:
-            self.stopping = True
-            self._move(Happening.UNWANTED)
-        self.output.stop()
-
-    def update(self, desired: DesiredOutput) -> None:
-        """Take a new token, generation or programme without touching the connection."""
-        if desired.programme is not None and desired.programme != self.output.programme:
-            self.output.replace_programme(desired.programme)
-        self.desired = desired
-
-    def continues(self, desired: DesiredOutput, address: Address) -> bool:
-        """Whether the running output can become `desired` without a new connection."""
-        mine = self.output.programme
-        return (
-            not self.finished
-            and not self.stopping
-            and address == self.output.address
-            and desired.programme is not None
-            and (mine.epoch_ns, mine.video_rate, mine.audio_rate, mine.profile)
-            == (
-                desired.programme.epoch_ns,
-                desired.programme.video_rate,
-                desired.programme.audio_rate,
-                desired.programme.profile,
-            )
-        )
-
-    def _note(self, code: str, text: str, /, **data: str) -> None:
-        self._events.append(OutputEvent(code, clock.utc_ns(), text, data))
-        log.info(
-            "%s: %s", code, text,
-            extra={"output": self.desired.output_id, "stream": self.desired.label,
-                   "generation": self.desired.generation, "token": self.desired.token},
-        )  # fmt: skip
-
-    def _move(self, happening: Happening) -> None:
-        self.state = after(self.state, happening)
-        self._pump.report_soon(self.desired.output_id)
-
-    def report(self, late_ms: float) -> OutputReport:
-        """What is real now, on a pump that is `late_ms`; hands over the events since the last."""
-        events = tuple(self._events)
-        self._events.clear()
-        progress = self.output.progress
-        now, following = self.output.now_and_next()
-        position = 0
-        if now is not None:
-            rate = self.output.programme.video_rate
-            position = max(0, self.output.now_ms() - frame_ms(now.start, rate))
-        live = self.state in (OutputState.ON_AIR, OutputState.DEGRADED)
-        return OutputReport(
-            output_id=self.desired.output_id,
-            token=self.desired.token,
-            generation=self.desired.generation,
-            state=self.state,
-            at_ns=clock.utc_ns(),
-            session_id=self._session_id,
-            connected_at_ns=progress.connected_ns if progress is not None else 0,
-            on_air_since_ns=self._on_air_since_ns,
-            bytes_sent=progress.bytes_sent if progress is not None else 0,
-            bytes_acked=progress.bytes_acked if progress is not None else 0,
-            kbps=progress.kbps if progress is not None else 0,
-            late_ms=late_ms,
-            reconnects=max(0, self.output.sessions - 1),
-            item_id=now.item.id if now is not None and live else "",
-            item_position_ms=position if live else 0,
-            next_item_id=following.item.id if following is not None and live else "",
-            error_code=self._error.code if self._error is not None else "",
-            error_text=str(self._error) if self._error is not None else "",
-            retry_at_ns=self._retry_at_ns,
-            events=events,
-        )
 
 
 class Pump:
@@ -475,43 +296,6 @@ class Pump:
             self._lonely_since = clock.monotonic_ns()
             return False
         return clock.monotonic_ns() - self._lonely_since > LONELY_SECONDS * 1e9
-
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-def _reached(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address that an IPv6 one stands for, where it stands for one."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
-
-
-def address_check(policy: str, allow: Sequence[str] = ()) -> AddressCheck:
-    """Judges resolved addresses: `public` and stricter forbid all that is not globally routable.
-
-    `allow` lists networks or `host:port` pairs that the operator permits in addition.
-    """
-    networks, pairs = [], set()
-    for entry in allow:
-        try:
-            networks.append(ipaddress.ip_network(entry, strict=False))
-        except ValueError:
-            pairs.add(entry)
-
-    def allowed(host: str, port: int) -> bool:
-        if policy == "private" or f"{host}:{port}" in pairs:
-            return True
-        address = _reached(ipaddress.ip_address(host.partition("%")[0]))
-        if any(address in network for network in networks):
-            return True
-        return address.is_global and not address.is_multicast
-
-    return allowed
 
 
 def spare_the_collector() -> None:
