@@ -23,4 +23,10 @@ def test_it_begins_again():
     assert late.percentile_ms(0.5) > 1999
     late.clear()
     late.add(-1)
-    assert late.summary() == {"p50": 0.25, "p99": 0.25, "max": 0.0}
+    assert late.summary() == {"p50": 0.0, "p99": 0.0, "max": 0.0}
+
+
+def test_no_percentile_is_beyond_the_maximum():
+    late = Lateness()
+    late.add(0.1)
+    assert late.summary() == {"p50": 0.1, "p99": 0.1, "max": 0.1}

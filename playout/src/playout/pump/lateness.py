@@ -30,7 +30,7 @@ class Lateness:
         for bucket in range(min(self._highest, len(self._counts) - 1), -1, -1):
             left -= self._counts[bucket]
             if left < 0:
-                return (bucket + 1) / _BUCKETS_PER_MS
+                return min((bucket + 1) / _BUCKETS_PER_MS, max(0.0, self.max_ms))
         return 0.0
 
     def clear(self) -> None:
