@@ -141,9 +141,8 @@ def door(view: View) -> View:
         except Problem as problem:
             response = response_to(problem)
         if response.status_code == 405:
-            response = response_to(
-                Problem(METHOD_NOT_ALLOWED, headers={"Allow": response.get("Allow", "")})
-            )
+            allowed = ", ".join(sorted(response.get("Allow", "").split(", ")))
+            response = response_to(Problem(METHOD_NOT_ALLOWED, headers={"Allow": allowed}))
         return _finish(request, response)
 
     return answer
