@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
-from apps.accounts.models import Workspace
+from apps.accounts.models import Membership, User, Workspace
 from apps.library.models import Asset, AssetState, Rendition, TrackState
 from apps.streaming import schedule, status
 from apps.streaming.models import (
@@ -414,18 +414,80 @@ def addable_assets(workspace: Workspace, *, search: str = "", limit: int = 50) -
 
 @dataclass(frozen=True, slots=True)
 class FirstSteps:
-    """How far a new workspace has come."""
+    """How far a workspace has come on its way to the first start."""
 
+    has_key: bool
     has_files: bool
     has_playlist: bool
+    is_ready: bool
+    has_started: bool
+    is_hidden: bool
+    """This person does not want to see them here."""
+    stream: Stream | None
+    """The one to look at next."""
+
+    @property
+    def done(self) -> int:
+        """How many of the five are done."""
+        return sum(
+            (self.has_key, self.has_files, self.has_playlist, self.is_ready, self.has_started)
+        )
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the list still helps."""
+        return not self.is_hidden and not self.has_started
+
+    @property
+    def next(self) -> str:
+        """The first that is not done."""
+        steps = {
+            "key": self.has_key,
+            "files": self.has_files,
+            "playlist": self.has_playlist,
+            "ready": self.is_ready,
+        }
+        return next((name for name, is_done in steps.items() if not is_done), "start")
 
 
-def first_steps(workspace: Workspace) -> FirstSteps:
-    """What to do first in a workspace without streams: one query."""
-    found = Workspace.objects.filter(pk=workspace.pk).aggregate(
-        files=Count("assets", filter=Q(assets__deleted_at=None)), lists=Count("playlists")
+def first_steps(workspace: Workspace, user: User) -> FirstSteps:
+    """What to do first in a workspace: two queries, whatever is in it."""
+    streams = Stream.objects.filter(workspace=workspace)
+    ready = Rendition.objects.filter(
+        profile=OuterRef("profile"),
+        asset__playlist_items__playlist=OuterRef("playlist"),
+        asset__deleted_at=None,
+        video__state=TrackState.READY,
+        audio__state=TrackState.READY,
     )
-    return FirstSteps(has_files=found["files"] > 0, has_playlist=found["lists"] > 0)
+    items = PlaylistItem.objects.filter(playlist__workspace=workspace, asset__deleted_at=None)
+    files = Asset.objects.filter(workspace=workspace, deleted_at=None)
+    hidden = Membership.objects.filter(workspace=workspace, user=user, first_steps_hidden=True)
+    found = (
+        Workspace.objects.filter(pk=workspace.pk)
+        .values(
+            key=Exists(Output.objects.filter(stream__workspace=workspace)),
+            files=Exists(files.exclude(state=AssetState.FAILED)),
+            playlist=Exists(items),
+            started=Exists(streams.exclude(started_at=None)),
+            hidden=Exists(hidden),
+        )
+        .get()
+    )
+    stream = (
+        streams.annotate(is_ready=Exists(ready)).order_by("-is_ready", "created_at").first()
+        if found["key"]
+        else None
+    )
+    return FirstSteps(
+        has_key=found["key"],
+        has_files=found["files"],
+        has_playlist=found["playlist"],
+        is_ready=bool(stream and stream.is_ready),
+        has_started=found["started"],
+        is_hidden=found["hidden"],
+        stream=stream,
+    )
 
 
 def simulated_stream(workspace: Workspace) -> Stream | None:

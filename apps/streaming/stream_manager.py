@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.accounts.models import User, Workspace
 from apps.core.wake import wake_on_commit
@@ -87,7 +89,7 @@ def start_stream(*, stream: Stream, by: User | None = None) -> bool:
                     )
         except IntegrityError:
             # Somebody else started the same publishing point since we looked.
-            raise StartRefused([_KEY_IN_USE]) from None
+            raise StartRefused([str(_KEY_IN_USE)]) from None
         events.record(stream, "stream.start_requested", "Start was asked for.", by=by)
         wake_on_commit(CHANNEL, stream.pk)
     return True
@@ -113,29 +115,60 @@ def stop_stream(
     return True
 
 
-_KEY_IN_USE = "Another stream uses this stream key. Stop that one first, or use another key."
+_KEY_IN_USE = gettext_lazy(
+    "Another stream uses this stream key. Stop that one first, or use another key."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a stream needs before it can start."""
+
+    what: Literal["playlist", "videos", "destination", "key"]
+    problems: tuple[str, ...]
+    """What is missing and what to do, in plain words; empty when it is well."""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is missing here."""
+        return not self.problems
+
+
+def checks(stream: Stream) -> list[Check]:
+    """Whether `stream` is ready to go live: what `start_stream` would refuse, and what is well.
+
+    Six queries or fewer, whatever is in the playlist, while there is one output.
+    """
+    outputs = list(stream.outputs.select_related("destination").defer("destination__key"))
+    return _checks(stream, selectors.ready_items(stream), outputs)
 
 
 def _problems(
     stream: Stream, items: Sequence[selectors.ReadyItem], outputs: Sequence[Output]
 ) -> list[str]:
-    problems = []
+    return [text for check in _checks(stream, items, outputs) for text in check.problems]
+
+
+def _checks(
+    stream: Stream, items: Sequence[selectors.ReadyItem], outputs: Sequence[Output]
+) -> list[Check]:
+    playlist, videos, destination, key = [], [], [], []
     if stream.playlist_id is None:
-        problems.append("The stream has no playlist. Choose one.")
+        playlist.append(_("The stream has no playlist. Choose one."))
     elif not items:
         if selectors.is_playlist_empty(stream.playlist_id):
-            problems.append("The playlist is empty. Add at least one video to it.")
+            playlist.append(_("The playlist is empty. Add at least one video to it."))
         else:
-            problems.append(
-                "No video of the playlist is prepared yet. Wait until one is, then start."
+            videos.append(
+                _("No video of the playlist is prepared yet. Wait until one is, then start.")
             )
     if not outputs:
-        problems.append("The stream has no destination. Give an address and a stream key.")
+        destination.append(_("The stream has no destination. Give an address and a stream key."))
     for output in outputs:
         try:
             destinations.check(output.destination.address)
         except destinations.DestinationRefused as refused:
-            problems.append(str(refused))
+            destination.append(str(refused))
         busy = (
             Output.objects.filter(destination__fingerprint=output.destination.fingerprint)
             .exclude(stream=stream)
@@ -146,18 +179,29 @@ def _problems(
         if busy is None:
             continue
         if busy.stream.workspace_id != stream.workspace_id:
-            problems.append(_KEY_IN_USE)
+            key.append(str(_KEY_IN_USE))
         elif busy.desired == Desired.ON:
-            problems.append(
-                f"The stream “{busy.stream.title}” is using this stream key. Stop it first, "
-                "or use another key."
+            key.append(
+                _(
+                    "The stream “%(title)s” is using this stream key. Stop it first, or use "
+                    "another key."
+                )
+                % {"title": busy.stream.title}
             )
         else:
-            problems.append(
-                f"The stream “{busy.stream.title}” is still closing its session with this stream "
-                "key. Try again in a few seconds."
+            key.append(
+                _(
+                    "The stream “%(title)s” is still closing its session with this stream key. "
+                    "Try again in a few seconds."
+                )
+                % {"title": busy.stream.title}
             )
-    return problems
+    return [
+        Check("playlist", tuple(playlist)),
+        Check("videos", tuple(videos)),
+        Check("destination", tuple(destination)),
+        Check("key", tuple(key)),
+    ]
 
 
 def _locked(stream: Stream) -> Stream:
@@ -330,7 +374,7 @@ def update_stream(
         redirected = bool(key) or bool(address and (old is None or old.address != address))
         if stream.desired == Desired.ON and (redirected or profile != stream.profile):
             raise StreamIsOnAir(
-                "Format and destination cannot change on air. Stop the stream first."
+                _("Format and destination cannot change on air. Stop the stream first.")
             )
         stream.title, stream.playlist, stream.profile = title, playlist, profile
         stream.loop, stream.start_policy = loop, start_policy
@@ -355,7 +399,7 @@ def delete_stream(*, stream: Stream, by: User | None = None) -> None:
         stream = _locked(stream)
         held = stream.outputs.exclude(node="").filter(expires_at__gt=Now()).exists()
         if stream.desired == Desired.ON or held:
-            raise StreamIsOnAir("Stop the stream, wait until it is off, and delete it then.")
+            raise StreamIsOnAir(_("Stop the stream, wait until it is off, and delete it then."))
         used = list(stream.outputs.values_list("destination_id", flat=True))
         stream.delete()
         Destination.objects.filter(pk__in=used, outputs=None).delete()
@@ -371,7 +415,7 @@ def _connect(stream: Stream, *, address: str, key: str) -> None:
     """Send the stream to `address` with `key`, instead of where it went before."""
     parts = destinations.check(address)
     if not key:
-        raise destinations.DestinationRefused("The stream key is missing.")
+        raise destinations.DestinationRefused(_("The stream key is missing."))
     values: dict[str, Any] = {
         "name": parts.host,
         "address": address,
@@ -409,7 +453,10 @@ def delete_playlist(*, playlist: Playlist) -> None:
     with transaction.atomic():
         user = playlist.streams.select_for_update().filter(desired=Desired.ON).first()
         if user is not None:
-            raise StreamIsOnAir(f"The stream “{user.title}” is playing this list. Stop it first.")
+            raise StreamIsOnAir(
+                _("The stream “%(title)s” is playing this list. Stop it first.")
+                % {"title": user.title}
+            )
         playlist.delete()
 
 
@@ -435,7 +482,7 @@ def add_items(
 ) -> list[PlaylistItem]:
     """Put assets into the playlist, at `position` or at the end; have them prepared."""
     assets = list(assets)
-    ids = list(ids) if ids is not None else [uuid4() for _ in assets]
+    ids = list(ids) if ids is not None else [uuid4() for _n in assets]
     with transaction.atomic():
         playlist = Playlist.objects.select_for_update().get(pk=playlist.pk)
         order = list(playlist.items.all())

@@ -13,6 +13,7 @@ urlpatterns = [
     path("streams/new/", views.stream_new, name="stream-new"),
     path("streams/<uuid:stream_id>/", views.stream, name="stream"),
     path("streams/<uuid:stream_id>/live/", views.stream_live, name="stream-live"),
+    path("streams/<uuid:stream_id>/ready/", views.stream_ready, name="stream-ready"),
     path("streams/<uuid:stream_id>/edit/", views.stream_edit, name="stream-edit"),
     path("streams/<uuid:stream_id>/start/", views.stream_start, name="stream-start"),
     path("streams/<uuid:stream_id>/stop/", views.stream_stop, name="stream-stop"),

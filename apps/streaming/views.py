@@ -53,8 +53,8 @@ def dashboard(request: HttpRequest) -> HttpResponseBase:
     }
     if request.headers.get("HX-Request"):
         return _fragment(request, "streaming/_board.html", context)
-    if not page.rows:
-        context["steps"] = selectors.first_steps(workspace)
+    if may_edit and not any(row.stream.started_at for row in page.rows):
+        context["steps"] = selectors.first_steps(workspace, cast(User, request.user))
     return render(request, "streaming/dashboard.html", context)
 
 
@@ -153,6 +153,24 @@ def stream_live(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
     context = _live_context(request, found)
     context["wish_changed"] = request.GET.get("wish") not in (None, found.desired)
     return _fragment(request, "streaming/_live.html", context)
+
+
+@login_required
+@require_GET
+def stream_ready(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
+    """Whether a stream can be started, and what is missing; a page, or a fragment for one."""
+    found = get_stream_for(request.user, stream_id)
+    checks = stream_manager.checks(found)
+    context = {
+        **_frame(found.workspace),
+        "stream": found,
+        "checks": checks,
+        "is_ready": all(check.is_well for check in checks),
+        "may_edit": found.role >= Role.EDITOR,
+    }
+    if request.headers.get("HX-Request"):
+        return _fragment(request, "streaming/_ready.html", context)
+    return render(request, "streaming/ready.html", context)
 
 
 def _live_context(request: HttpRequest, stream: Stream) -> dict[str, Any]:
