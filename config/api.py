@@ -65,7 +65,7 @@ def openapi() -> dict[str, Any]:
     return document(
         api,
         prefix=PREFIX,
-        scopes={scope.value: scope.label for scope in Scope},
+        scopes={scope.value: str(scope.label) for scope in Scope},
         doors=(AUTH_REQUIRED, AUTH_INVALID, SCOPE_MISSING, problems.FORBIDDEN),
         tags=TAGS,
     )

@@ -11,7 +11,7 @@ from apps.accounts.models import Role
 class WorkspaceForm(forms.Form):
     """The name people see."""
 
-    name = forms.CharField(max_length=120)
+    name = forms.CharField(label=_("Name"), max_length=120)
 
 
 class InvitationForm(forms.Form):

@@ -9,6 +9,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from apps.core.models import Identified, Record
 
@@ -16,9 +17,9 @@ from apps.core.models import Identified, Record
 class Role(models.TextChoices):
     """What a member may do; compare with `>=`, an owner may do all an editor may."""
 
-    VIEWER = "viewer", "Viewer"
-    EDITOR = "editor", "Editor"
-    OWNER = "owner", "Owner"
+    VIEWER = "viewer", _("Viewer")
+    EDITOR = "editor", _("Editor")
+    OWNER = "owner", _("Owner")
 
     @property
     def rank(self) -> int:
@@ -135,10 +136,10 @@ class Membership(Record):
 class Scope(models.TextChoices):
     """What a token may be used for. None includes another."""
 
-    READ = "read", "Read everything in the workspace"
-    LIBRARY = "library", "Upload, change and delete files"
-    STREAMS = "streams", "Change playlists and streams, start and stop them"
-    ADMIN = "admin", "Rename the workspace, manage members and tokens"
+    READ = "read", _("Read everything in the workspace")
+    LIBRARY = "library", _("Upload, change and delete files")
+    STREAMS = "streams", _("Change playlists and streams, start and stop them")
+    ADMIN = "admin", _("Rename the workspace, manage members and tokens")
 
     @property
     def role(self) -> Role:

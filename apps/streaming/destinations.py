@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 _DEFAULT_PORTS = {"rtmp": 1935, "rtmps": 443}
 
@@ -54,25 +55,31 @@ class Address:
 
 def parse(address: str) -> Address:
     """The parts of `address`; raises `DestinationRefused` when it is not a publishing address."""
-    example = "Write it like rtmps://a.rtmps.youtube.com:443/live2, without the stream key."
+    example = _("Write it like rtmps://a.rtmps.youtube.com:443/live2, without the stream key.")
     if any(character.isspace() or not character.isprintable() for character in address):
-        raise DestinationRefused(f"An address has no blanks or line breaks in it. {example}")
+        raise DestinationRefused(
+            _("An address has no blanks or line breaks in it.") + f" {example}"
+        )
     try:
         url: SplitResult = urlsplit(address)
         port = url.port
     except ValueError:
-        raise DestinationRefused(f"The address cannot be read. {example}") from None
+        raise DestinationRefused(_("The address cannot be read.") + f" {example}") from None
     scheme, host = url.scheme.lower(), (url.hostname or "").rstrip(".").lower()
     if scheme not in _DEFAULT_PORTS:
-        raise DestinationRefused(f"The address must begin with rtmp:// or rtmps://. {example}")
+        raise DestinationRefused(
+            _("The address must begin with rtmp:// or rtmps://.") + f" {example}"
+        )
     if not host:
-        raise DestinationRefused(f"The address names no server. {example}")
+        raise DestinationRefused(_("The address names no server.") + f" {example}")
     if url.username is not None or url.password is not None:
-        raise DestinationRefused("Leave user name and password out; only the stream key is used.")
+        raise DestinationRefused(
+            _("Leave user name and password out; only the stream key is used.")
+        )
     if url.fragment:
-        raise DestinationRefused(f"The address has a # in it. {example}")
+        raise DestinationRefused(_("The address has a # in it.") + f" {example}")
     if not url.path.strip("/"):
-        raise DestinationRefused(f"The part after the server's name is missing. {example}")
+        raise DestinationRefused(_("The part after the server's name is missing.") + f" {example}")
     return Address(scheme, host, port or _DEFAULT_PORTS[scheme])
 
 
@@ -91,17 +98,21 @@ def check(address: str) -> Address:
     if (parts.scheme, parts.host, parts.port) in _YOUTUBE:
         return parts
     if policy == "youtube":
-        raise DestinationRefused("Only YouTube's own addresses are allowed on this installation.")
+        raise DestinationRefused(
+            _("Only YouTube's own addresses are allowed on this installation.")
+        )
     if policy == "known":
         if any(_matches(parts.host, known) for known in _KNOWN_HOSTS):
             return parts
         raise DestinationRefused(
-            "Only YouTube and other well-known services are allowed on this installation. "
-            "Ask its operator when you need another one."
+            _(
+                "Only YouTube and other well-known services are allowed on this installation. "
+                "Ask its operator when you need another one."
+            )
         )
     if _looks_private(parts.host):
         raise DestinationRefused(
-            "Addresses inside a private network are not allowed on this installation."
+            _("Addresses inside a private network are not allowed on this installation.")
         )
     return parts
 

@@ -9,9 +9,27 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from apps.accounts.models import User
 from apps.streaming.models import Event, Output, Stream
+
+KNOWN = frozenset(
+    {
+        gettext_noop("Start was asked for."),
+        gettext_noop("Stop was asked for."),
+        gettext_noop("The stream was created."),
+        gettext_noop("The settings were changed."),
+        gettext_noop("The programme was changed; the new one begins with the next item."),
+    }
+)
+"""Texts that are recorded here, in English, and shown in the reader's language."""
+
+
+def said(event: Event) -> tuple[str, bool]:
+    """What to show of an event, and whether it is in English whoever reads it."""
+    return (_(event.text), False) if event.text in KNOWN else (event.text, True)
 
 
 def record(

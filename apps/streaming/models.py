@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Role
 from apps.core.fields import EncryptedTextField
@@ -21,36 +22,36 @@ from apps.core.models import Record
 class Desired(models.TextChoices):
     """What the user wishes."""
 
-    OFF = "off", "Off"
-    ON = "on", "On"
+    OFF = "off", _("Off")
+    ON = "on", _("On")
 
 
 class State(models.TextChoices):
     """What a node reports of one output; the values are those of `playout.supervisor.states`."""
 
-    IDLE = "idle", "Idle"
-    PREPARING = "preparing", "Preparing"
-    CONNECTING = "connecting", "Connecting"
-    ON_AIR = "on_air", "On air"
-    DEGRADED = "degraded", "Degraded"
-    RECONNECTING = "reconnecting", "Reconnecting"
-    STOPPING = "stopping", "Stopping"
-    FAILED = "failed", "Failed"
+    IDLE = "idle", _("Idle")
+    PREPARING = "preparing", _("Preparing")
+    CONNECTING = "connecting", _("Connecting")
+    ON_AIR = "on_air", _("On air")
+    DEGRADED = "degraded", _("Degraded")
+    RECONNECTING = "reconnecting", _("Reconnecting")
+    STOPPING = "stopping", _("Stopping")
+    FAILED = "failed", _("Failed")
 
 
 class StartPolicy(models.TextChoices):
     """Where a programme begins when its stream is started."""
 
-    TOP = "top", "From the top"
-    CLOCK = "clock", "By the clock"
-    RESUME = "resume", "Where it stopped"
+    TOP = "top", _("From the top")
+    CLOCK = "clock", _("By the clock")
+    RESUME = "resume", _("Where it stopped")
 
 
 class Leg(models.TextChoices):
     """Which of the ingest's entries an output sends to."""
 
-    PRIMARY = "primary", "Primary"
-    BACKUP = "backup", "Backup"
+    PRIMARY = "primary", _("Primary")
+    BACKUP = "backup", _("Backup")
 
 
 class Playlist(Record):

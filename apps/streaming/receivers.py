@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.dispatch import receiver
+from django.utils.translation import gettext
 
 from apps.library.models import Asset
 from apps.library.signals import asset_deleted, asset_uses_asked, rendition_changed
@@ -15,7 +16,10 @@ from apps.streaming import selectors, stream_manager
 @receiver(asset_uses_asked)
 def name_streams(*, asset: Asset, **_: Any) -> list[str]:
     """Streams that are wished on air and play the asset keep it from being deleted."""
-    return [f"the stream “{stream.title}”" for stream in selectors.streams_playing(asset.pk)]
+    return [
+        gettext("the stream “%(title)s”") % {"title": stream.title}
+        for stream in selectors.streams_playing(asset.pk)
+    ]
 
 
 @receiver(rendition_changed)

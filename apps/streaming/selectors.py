@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, User, Workspace
 from apps.library.models import Asset, AssetState, Rendition, TrackState
-from apps.streaming import schedule, status
+from apps.streaming import events, schedule, status
 from apps.streaming.models import (
     Desired,
     Event,
@@ -364,8 +364,11 @@ def simulated_output(stream: Stream) -> Output | None:
 
 
 def recent_events(stream: Stream) -> list[Event]:
-    """The latest events of a stream, newest first."""
-    return list(stream.events.select_related("by")[:EVENTS_SHOWN])
+    """The latest events of a stream, newest first, each with `said` and `is_english`."""
+    found = list(stream.events.select_related("by")[:EVENTS_SHOWN])
+    for event in found:
+        event.said, event.is_english = events.said(event)  # type: ignore[attr-defined]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 STALE_AFTER = timedelta(seconds=15)
 """A report older than this says nothing about now."""
 
@@ -35,16 +38,16 @@ class Shown(enum.Enum):
 
 
 LABELS = {
-    Shown.FAILED: "Needs attention",
-    Shown.RESTARTING: "Restarting",
-    Shown.RECONNECTING: "Reconnecting",
-    Shown.DEGRADED: "On air, slow line",
-    Shown.STOPPING: "Stopping",
-    Shown.PREPARING: "Preparing",
-    Shown.STARTING: "Starting",
-    Shown.CONNECTING: "Connecting",
-    Shown.ON_AIR: "On air",
-    Shown.OFF: "Off",
+    Shown.FAILED: gettext_noop("Needs attention"),
+    Shown.RESTARTING: gettext_noop("Restarting"),
+    Shown.RECONNECTING: gettext_noop("Reconnecting"),
+    Shown.DEGRADED: gettext_noop("On air, slow line"),
+    Shown.STOPPING: gettext_noop("Stopping"),
+    Shown.PREPARING: gettext_noop("Preparing"),
+    Shown.STARTING: gettext_noop("Starting"),
+    Shown.CONNECTING: gettext_noop("Connecting"),
+    Shown.ON_AIR: gettext_noop("On air"),
+    Shown.OFF: gettext_noop("Off"),
 }
 
 TONES = {
@@ -86,11 +89,13 @@ class Status:
     on_air_since: datetime | None = None
     kbps: int = 0
     retry_at: datetime | None = None
+    is_reported: bool = False
+    """Whether the sentence is a node's, which knows no reader and speaks English."""
 
     @property
     def label(self) -> str:
         """Two or three words for a badge."""
-        return LABELS[self.shown]
+        return _(LABELS[self.shown])
 
     @property
     def tone(self) -> str:
@@ -118,53 +123,57 @@ def of_output(output: OutputFacts, *, wanted_since: datetime | None, now: dateti
     state = output.state
     # A report about an earlier wish: the last Stop, while this Start is on its way.
     if output.reported_generation < output.generation and state in ("idle", "stopping", "failed"):
-        return Status(Shown.STARTING, "Starting: a node is about to take the stream.")
+        return Status(Shown.STARTING, _("Starting: a node is about to take the stream."))
     if state == "on_air":
         return Status(
             Shown.ON_AIR,
-            "The receiver confirms that it gets picture and sound.",
+            _("The receiver confirms that it gets picture and sound."),
             on_air_since=output.on_air_since,
             kbps=output.kbps,
         )
     if state == "degraded":
         return Status(
             Shown.DEGRADED,
-            "On air, but the line to the receiver is slower than the stream needs.",
+            _("On air, but the line to the receiver is slower than the stream needs."),
             on_air_since=output.on_air_since,
             kbps=output.kbps,
         )
     if state == "reconnecting":
         return Status(
             Shown.RECONNECTING,
-            output.error_text or "The connection to the receiver was lost; we connect again.",
+            output.error_text or _("The connection to the receiver was lost; we connect again."),
+            is_reported=bool(output.error_text),
             retry_at=output.retry_at,
         )
     if state == "failed":
         return Status(
             Shown.FAILED,
-            output.error_text or "The settings of this stream do not work. Correct them and start.",
+            output.error_text
+            or _("The settings of this stream do not work. Correct them and start."),
+            is_reported=bool(output.error_text),
         )
     if state == "preparing":
         return Status(
-            Shown.PREPARING, "Bringing the prepared media to the machine that will send them."
+            Shown.PREPARING, _("Bringing the prepared media to the machine that will send them.")
         )
     if state == "connecting":
         return Status(
-            Shown.CONNECTING, output.error_text or "Connecting to the receiver.",
+            Shown.CONNECTING, output.error_text or _("Connecting to the receiver."),
+            is_reported=bool(output.error_text),
             retry_at=output.retry_at,
         )  # fmt: skip
     if state == "stopping":
-        return Status(Shown.STARTING, "Starting again: the last session is being closed first.")
-    return Status(Shown.STARTING, "Starting: a node is about to take the stream.")
+        return Status(Shown.STARTING, _("Starting again: the last session is being closed first."))
+    return Status(Shown.STARTING, _("Starting: a node is about to take the stream."))
 
 
 def _unwanted(output: OutputFacts, *, fresh: bool) -> Status:
     if fresh and output.state not in ("idle", "failed"):
-        return Status(Shown.STOPPING, "Stopping: the last seconds are being sent.")
+        return Status(Shown.STOPPING, _("Stopping: the last seconds are being sent."))
     if output.node and not fresh and output.state not in ("idle", "failed"):
         # Nobody tells us that it ended; its node will stop by itself when its lease runs out.
-        return Status(Shown.OFF, "Off. The machine that sent it has not answered since.")
-    return Status(Shown.OFF, "Off.")
+        return Status(Shown.OFF, _("Off. The machine that sent it has not answered since."))
+    return Status(Shown.OFF, _("Off."))
 
 
 def _silent(output: OutputFacts, *, wanted_since: datetime | None, now: datetime) -> Status:
@@ -175,13 +184,13 @@ def _silent(output: OutputFacts, *, wanted_since: datetime | None, now: datetime
     if reported_this_time:
         return Status(
             Shown.RESTARTING,
-            "The machine that sends this stream has gone quiet. We are restarting it.",
+            _("The machine that sends this stream has gone quiet. We are restarting it."),
         )
     if began_long_ago:
         return Status(
-            Shown.RESTARTING, "No machine has taken this stream yet. We keep trying to start it."
+            Shown.RESTARTING, _("No machine has taken this stream yet. We keep trying to start it.")
         )
-    return Status(Shown.STARTING, "Starting: a node is about to take the stream.")
+    return Status(Shown.STARTING, _("Starting: a node is about to take the stream."))
 
 
 _SEVERITY = {shown: rank for rank, shown in enumerate(Shown)}
@@ -194,6 +203,8 @@ def of_stream(
     statuses = [of_output(output, wanted_since=wanted_since, now=now) for output in outputs]
     if not statuses:
         if wanted:
-            return Status(Shown.FAILED, "This stream has no destination. Add one and start again.")
-        return Status(Shown.OFF, "Off. It has no destination yet.")
+            return Status(
+                Shown.FAILED, _("This stream has no destination. Add one and start again.")
+            )
+        return Status(Shown.OFF, _("Off. It has no destination yet."))
     return min(statuses, key=lambda status: _SEVERITY[status.shown])
