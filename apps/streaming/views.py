@@ -268,7 +268,7 @@ async def watch_flv(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
 
 def _receiver_path(request: HttpRequest, stream_id: UUID) -> str:
     if not request.user.is_authenticated:
-        raise PermissionDenied
+        raise Http404("There is no such stream.")
     output = selectors.simulated_output(get_stream_for(request.user, stream_id))
     if output is None:
         raise Http404("This stream does not go to the test receiver.")

@@ -597,7 +597,7 @@ def test_the_picture_is_for_those_who_may_see_the_stream(simulated, alice, charl
             (await clients["alice"].get(url)).status_code,
         ]
 
-    assert run(statuses()) == [403, 404, 404, 503]
+    assert run(statuses()) == [404, 404, 404, 503]
 
 
 def test_watching_leads_to_the_stream_that_goes_to_the_receiver(as_alice, simulated):
