@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounts.models import Role
+from apps.accounts.models import Role, Scope
 
 
 class WorkspaceForm(forms.Form):
@@ -38,6 +38,22 @@ class ProfileForm(forms.Form):
         strip=True,
         widget=forms.TextInput({"autocomplete": "name"}),
         help_text=_("Others on your teams see it."),
+    )
+
+
+class TokenForm(forms.Form):
+    """What a new API token is for, and what it may do."""
+
+    name = forms.CharField(
+        label=_("What it is for"),
+        max_length=120,
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    scopes = forms.MultipleChoiceField(
+        label=_("What it may do"),
+        choices=Scope.choices,
+        initial=[Scope.READ],
+        widget=forms.CheckboxSelectMultiple,
     )
 
 

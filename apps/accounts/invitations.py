@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
+from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
@@ -63,6 +64,21 @@ def invite(*, workspace: Workspace, email: str, role: Role, by: User) -> tuple[I
             "This address is invited already. Send the invitation again, or revoke it."
         ) from None
     return invitation, secret
+
+
+def send(*, invitation: Invitation, by: User, address: str) -> None:
+    """Mail the link `address` to whom it is for, and to nobody else."""
+    get_adapter().send_mail(
+        "accounts/email/invitation",
+        invitation.email,
+        {
+            "workspace_name": invitation.workspace.name,
+            "by": by.get_full_name(),
+            "role": Role(invitation.role).label.lower(),
+            "days": LIFETIME.days,
+            "address": address,
+        },
+    )
 
 
 def renew(*, invitation: Invitation, by: User) -> str:

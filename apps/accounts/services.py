@@ -180,20 +180,28 @@ def create_token(
     if excess:
         raise ValidationError(f"{by.email} may not give the scope {', '.join(excess)} here.")
     text = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    token = ApiToken.objects.create(
-        workspace=workspace,
-        created_by=by,
-        name=name,
-        scopes=[scope.value for scope in chosen],
-        digest=digest_of(text),
-        hint=text[:8],
-    )
+    with transaction.atomic():
+        token = ApiToken.objects.create(
+            workspace=workspace,
+            created_by=by,
+            name=name,
+            scopes=[scope.value for scope in chosen],
+            digest=digest_of(text),
+            hint=text[:8],
+        )
+        what = f"The API token “{name}” was made ({', '.join(token.scopes)})."
+        events.record("token.made", what, workspace=workspace, user=by, by=by)
     return token, text
 
 
-def revoke_token(*, token: ApiToken) -> None:
+def revoke_token(*, token: ApiToken, by: User | None = None) -> None:
     """Make a token worthless at once."""
-    token.delete()
+    with transaction.atomic():
+        what = f"The API token “{token.name}” was revoked."
+        events.record(
+            "token.revoked", what, workspace=token.workspace, user=token.created_by, by=by
+        )
+        token.delete()
 
 
 def note_use(*, token: ApiToken) -> None:

@@ -10,6 +10,8 @@ urlpatterns = [
     path("settings/team/", views.team, name="team"),
     path("settings/team/leave/", views.leave_team, name="team-leave"),
     path("settings/first-steps/hide/", views.hide_first_steps, name="first-steps-hide"),
+    path("settings/tokens/", views.tokens, name="tokens"),
+    path("settings/tokens/<uuid:token_id>/revoke/", views.revoke_token, name="token-revoke"),
     path("settings/profile/", views.profile, name="profile"),
     path("settings/security/", views.security, name="security"),
     path(

@@ -29,10 +29,11 @@ from apps.accounts.access import (
     current_workspace,
     get_invitation_for,
     get_membership_for,
+    get_token_for,
     require,
 )
-from apps.accounts.forms import InvitationForm, ProfileForm, RoleForm, WorkspaceForm
-from apps.accounts.models import Invitation, Membership, Role, User, Workspace
+from apps.accounts.forms import InvitationForm, ProfileForm, RoleForm, TokenForm, WorkspaceForm
+from apps.accounts.models import ApiToken, Invitation, Membership, Role, User, Workspace
 
 
 @require_GET
@@ -169,17 +170,8 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
 
 
 def _send_invitation(request: HttpRequest, invitation: Invitation, secret: str) -> None:
-    get_adapter().send_mail(
-        "accounts/email/invitation",
-        invitation.email,
-        {
-            "workspace_name": invitation.workspace.name,
-            "by": _user(request).get_full_name(),
-            "role": Role(invitation.role).label.lower(),
-            "days": invitations.LIFETIME.days,
-            "address": request.build_absolute_uri(reverse("invitation", args=[secret])),
-        },
-    )
+    address = request.build_absolute_uri(reverse("invitation", args=[secret]))
+    invitations.send(invitation=invitation, by=_user(request), address=address)
 
 
 @login_required
@@ -273,6 +265,59 @@ def transfer_workspace(request: HttpRequest, membership_id: uuid.UUID) -> HttpRe
     else:
         messages.success(request, _("%s is the owner now.") % membership.user.email)
     return redirect(_team_of(workspace))
+
+
+# -- API tokens -----------------------------------------------------------------------------------
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def tokens(request: HttpRequest) -> HttpResponse:
+    """The API tokens of a workspace, for owners; POST makes one and shows its text, once."""
+    workspace = current_workspace(request)
+    require(request.user, workspace, Role.OWNER)
+    form = TokenForm(request.POST or None)
+    made = ""
+    if request.method == "POST" and form.is_valid():
+        _token, made = services.create_token(
+            workspace=workspace,
+            by=_user(request),
+            name=form.cleaned_data["name"],
+            scopes=form.cleaned_data["scopes"],
+        )
+        form = TokenForm()
+    return render(
+        request,
+        "accounts/tokens.html",
+        {
+            "workspace": workspace,
+            "form": form,
+            "made": made,
+            "tokens": ApiToken.objects.filter(workspace=workspace).select_related("created_by"),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def revoke_token(request: HttpRequest, token_id: uuid.UUID) -> HttpResponse:
+    """Ask, then make a token worthless."""
+    token = get_token_for(request.user, token_id)
+    back = f"{reverse('tokens')}?workspace={token.workspace.slug}"
+    if request.method != "POST":
+        return _ask(
+            request,
+            token.workspace,
+            title=_("Revoke %s?") % token.name,
+            body=_("Programs that use this token are refused at once."),
+            label=_("Revoke"),
+            back=back,
+        )
+    services.revoke_token(token=token, by=_user(request))
+    messages.success(request, _("%s is revoked.") % token.name)
+    return redirect(back)
 
 
 def _ask(request: HttpRequest, workspace: Workspace, **question: str) -> HttpResponse:

@@ -8,17 +8,30 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
 from ninja.responses import Status
 from pydantic import Field
 
-from apps.accounts import services
-from apps.accounts.access import get_membership_for, get_token_for, require
+from apps.accounts import invitations, services
+from apps.accounts.access import get_invitation_for, get_membership_for, get_token_for, require
 from apps.accounts.api.door import Endpoints, caller
-from apps.accounts.models import ApiToken, Membership, Role, Scope, Workspace
+from apps.accounts.forms import InvitationForm
+from apps.accounts.models import ApiToken, Invitation, Membership, Role, Scope, Workspace
 from apps.core.cursors import newest_first
 from apps.core.etags import unless_changed
-from apps.core.problems import CHANGED, INVALID, Fault, Kind, Problem
-from apps.core.rest import Asked, Cursor, Limit, Line, Name, Page, Told, page_of, rendered
+from apps.core.problems import CHANGED, INVALID, Kind, Problem
+from apps.core.rest import (
+    Asked,
+    Cursor,
+    Limit,
+    Line,
+    Name,
+    Page,
+    Told,
+    faults_of,
+    page_of,
+    rendered,
+)
 
 endpoints = Endpoints(tags=["workspace"])
 
@@ -28,6 +41,15 @@ NEEDS_OWNER = Kind(
     "The workspace would be left without an owner.",
     "Make somebody else owner first.",
 )
+
+NOT_OPEN = Kind(
+    "invitation.not_open",
+    409,
+    "The invitation cannot be sent now.",
+    "Wait a minute after the last mail; invite again what was accepted or revoked.",
+)
+
+_POINTERS = {"email": "/email", "role": "/role"}
 
 RoleName = Literal["viewer", "editor", "owner"]
 
@@ -64,17 +86,32 @@ class MemberPage(Page[MemberTold]):
     """Some members, newest first."""
 
 
-class MemberNew(Asked):
-    """Somebody who has an account."""
+class MemberChange(Asked):
+    """Another role."""
+
+    role: RoleName
+
+
+class InvitationWish(Asked):
+    """Somebody to invite."""
 
     email: Annotated[Line, Field(min_length=3, max_length=254, examples=["bob@example.org"])]
     role: RoleName = "viewer"
 
 
-class MemberChange(Asked):
-    """Another role."""
+class InvitationTold(Told):
+    """An offer to join, sent by mail. Its link is told to nobody else."""
 
+    id: UUID
+    email: str
     role: RoleName
+    sent_at: datetime
+    expires_at: datetime = Field(description="Afterwards it can only be sent again.")
+    created_at: datetime
+
+
+class InvitationPage(Page[InvitationTold]):
+    """Some open invitations."""
 
 
 class TokenTold(Told):
@@ -115,19 +152,6 @@ def list_members(request: HttpRequest, cursor: Cursor = "", limit: Limit = 50) -
     return page_of(newest_first(found, cursor=cursor, limit=limit), member_told, MemberPage)
 
 
-@endpoints.change("POST", "/members", Scope.ADMIN, response={201: MemberTold})
-def add_member(request: HttpRequest, body: MemberNew) -> Status[Any]:
-    """Let somebody in who has an account."""
-    try:
-        member = services.add_member(
-            workspace=_owned(request), email=body.email, role=Role(body.role)
-        )
-    except ValidationError as error:
-        faults = [Fault(text, pointer="/email") for text in error.messages]
-        raise Problem(INVALID, faults=faults) from None
-    return Status(201, member_told(member))
-
-
 @endpoints.change(
     "PATCH",
     "/members/{uuid:member_id}",
@@ -140,7 +164,9 @@ def change_member(request: HttpRequest, member_id: UUID, body: MemberChange) -> 
     member = get_membership_for(caller(request), member_id)
     with unless_changed(request, member, lambda row: rendered(member_told(row))):
         try:
-            services.change_role(membership=member, role=Role(body.role))
+            services.change_role(
+                membership=member, role=Role(body.role), by=caller(request).created_by
+            )
         except ValidationError as error:
             raise Problem(NEEDS_OWNER, " ".join(error.messages)) from None
     return member_told(member)
@@ -157,9 +183,66 @@ def remove_member(request: HttpRequest, member_id: UUID) -> Status[None]:
     """Shut a member out. The tokens they made stop working at once."""
     member = get_membership_for(caller(request), member_id)
     try:
-        services.remove_member(membership=member)
+        services.remove_member(membership=member, by=caller(request).created_by)
     except ValidationError as error:
         raise Problem(NEEDS_OWNER, " ".join(error.messages)) from None
+    return Status(204, None)
+
+
+@endpoints.change("GET", "/invitations", Scope.ADMIN, response=InvitationPage)
+def list_invitations(
+    request: HttpRequest, cursor: Cursor = "", limit: Limit = 50
+) -> InvitationPage:
+    """List the open invitations of the workspace, newest first."""
+    found = invitations.open_of(_owned(request))
+    return page_of(newest_first(found, cursor=cursor, limit=limit), invitation_told, InvitationPage)
+
+
+@endpoints.change("POST", "/invitations", Scope.ADMIN, response={201: InvitationTold})
+def invite(request: HttpRequest, body: InvitationWish) -> Status[Any]:
+    """Invite somebody by mail."""
+    token = caller(request)
+    form = InvitationForm(body.model_dump())
+    if not form.is_valid():
+        raise Problem(INVALID, faults=faults_of(form.errors, _POINTERS))
+    try:
+        made, secret = invitations.invite(
+            workspace=_owned(request),
+            email=form.cleaned_data["email"],
+            role=Role(form.cleaned_data["role"]),
+            by=token.created_by,
+        )
+    except ValidationError as error:
+        raise Problem(INVALID, faults=faults_of({"email": error.messages}, _POINTERS)) from None
+    _send(request, made, secret)
+    return Status(201, invitation_told(made))
+
+
+@endpoints.change(
+    "POST",
+    "/invitations/{uuid:invitation_id}/resend",
+    Scope.ADMIN,
+    response={202: InvitationTold},
+    refusals=[NOT_OPEN],
+)
+def resend_invitation(request: HttpRequest, invitation_id: UUID) -> Status[Any]:
+    """Send a new link. The old one stops working."""
+    token = caller(request)
+    found = get_invitation_for(token, invitation_id)
+    try:
+        secret = invitations.renew(invitation=found, by=token.created_by)
+    except ValidationError as error:
+        raise Problem(NOT_OPEN, " ".join(error.messages)) from None
+    found.refresh_from_db()
+    _send(request, found, secret)
+    return Status(202, invitation_told(found))
+
+
+@endpoints.change("DELETE", "/invitations/{uuid:invitation_id}", Scope.ADMIN, response={204: None})
+def revoke_invitation(request: HttpRequest, invitation_id: UUID) -> Status[None]:
+    """Make an invitation useless."""
+    token = caller(request)
+    invitations.revoke(invitation=get_invitation_for(token, invitation_id), by=token.created_by)
     return Status(204, None)
 
 
@@ -176,8 +259,23 @@ def list_tokens(request: HttpRequest, cursor: Cursor = "", limit: Limit = 50) ->
 @endpoints.change("DELETE", "/tokens/{uuid:token_id}", Scope.ADMIN, response={204: None})
 def revoke_token(request: HttpRequest, token_id: UUID) -> Status[None]:
     """Revoke a token, this one perhaps. It stops working at once."""
-    services.revoke_token(token=get_token_for(caller(request), token_id))
+    token = caller(request)
+    services.revoke_token(token=get_token_for(token, token_id), by=token.created_by)
     return Status(204, None)
+
+
+def invitation_told(row: Invitation) -> InvitationTold:
+    """An invitation, without what its link holds."""
+    return InvitationTold.model_validate(
+        {
+            "id": row.pk,
+            "email": row.email,
+            "role": row.role,
+            "sent_at": row.sent_at,
+            "expires_at": row.expires_at,
+            "created_at": row.created_at,
+        }
+    )
 
 
 def member_told(row: Membership) -> MemberTold:
@@ -218,6 +316,11 @@ def _workspace(row: Workspace) -> WorkspaceTold:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _send(request: HttpRequest, invitation: Invitation, secret: str) -> None:
+    address = request.build_absolute_uri(reverse("invitation", args=[secret]))
+    invitations.send(invitation=invitation, by=caller(request).created_by, address=address)
 
 
 def _owned(request: HttpRequest) -> Workspace:

@@ -24,7 +24,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from apps.accounts import services
-from apps.accounts.models import ApiToken, Membership, Scope
+from apps.accounts.invitations import invite
+from apps.accounts.models import ApiToken, Invitation, Membership, Role, Scope
 from apps.library.models import Asset, Upload
 from apps.library.services import create_upload
 from apps.streaming import stream_manager
@@ -51,6 +52,7 @@ def tables(workspace) -> dict[str, Any]:
     """Everything of a workspace that a program could change."""
     rows = {
         "workspace": [workspace.__class__.objects.filter(pk=workspace.pk)],
+        "invitations": [Invitation.objects.filter(workspace=workspace)],
         "members": [Membership.objects.filter(workspace=workspace)],
         "tokens": [ApiToken.objects.filter(workspace=workspace).defer("last_used_at")],
         "assets": [Asset.objects.filter(workspace=workspace)],
@@ -72,7 +74,11 @@ def rows_of(owner, workspace, title) -> dict[str, Any]:
     (item,) = stream_manager.add_items(playlist=playlist, assets=[asset])
     stream = make_stream(workspace, playlist, title=title, key=f"key-of-{owner.email}")
     token, _ = services.create_token(workspace=workspace, by=owner, name=title)
+    invitation, _ = invite(
+        workspace=workspace, email="dora@example.org", role=Role.VIEWER, by=owner
+    )
     return {
+        "invitation_id": invitation.pk,
         "asset_id": asset.pk,
         "upload_id": upload.pk,
         "playlist_id": playlist.pk,

@@ -8,6 +8,8 @@ from apps.streaming import stream_manager
 from tests.integration.streaming.conftest import make_asset, make_stream, prepare
 from tests.unit.api.conftest import code_of
 
+NOBODY = uuid.UUID(int=7)
+
 
 @pytest.fixture
 def playlist(workspace):
@@ -72,7 +74,7 @@ def test_files_of_others_cannot_be_added(api, path, assets, charlie):
     theirs = make_asset(charlie.workspaces.get(), "X")
     answers = [
         api("POST", f"{path}/items", {"asset_ids": [str(assets[0].pk), str(other)]})
-        for other in (theirs.pk, uuid.uuid4())
+        for other in (theirs.pk, NOBODY)
     ]
     assert answers[0].content == answers[1].content
     assert code_of(answers[0]) == "resource.not_found"
@@ -86,10 +88,10 @@ def test_files_of_others_cannot_be_added(api, path, assets, charlie):
         ("PATCH", "", {"name": "x"}),
         ("DELETE", "", None),
         ("GET", "/items", None),
-        ("POST", "/items", {"asset_ids": [str(uuid.uuid4())]}),
+        ("POST", "/items", {"asset_ids": [str(NOBODY)]}),
         ("PUT", "/order", {"item_ids": []}),
-        ("DELETE", f"/items/{uuid.uuid4()}", None),
-        ("POST", f"/items/{uuid.uuid4()}/move", {"by": 1}),
+        ("DELETE", f"/items/{NOBODY}", None),
+        ("POST", f"/items/{NOBODY}/move", {"by": 1}),
     ],
 )
 def test_foreign_and_missing_playlists_look_the_same(foreign, playlist, method, path, body):

@@ -10,6 +10,8 @@ from apps.streaming.models import Destination, Event, Stream
 from tests.integration.streaming.conftest import KEY, make_asset, make_stream, prepare
 from tests.unit.api.conftest import code_of
 
+NOBODY = uuid.UUID(int=7)
+
 YOUTUBE = {"service": "youtube", "key": KEY}
 
 
@@ -104,7 +106,7 @@ def test_on_air_the_destination_stays(api, stream):
     "body",
     [
         {"workspace": "x"},
-        {"id": str(uuid.uuid4())},
+        {"id": str(NOBODY)},
         {"desired": "on"},
         {"workspace_id": 1},
         {"generation": 7},

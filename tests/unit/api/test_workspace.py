@@ -1,11 +1,14 @@
 """Workspace, members and tokens through the API."""
 
+import re
 import uuid
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from apps.accounts.access import find_token
-from apps.accounts.models import ApiToken, Membership, Role
+from apps.accounts.models import ApiToken, AuditEntry, Invitation, Membership, Role
 from tests.unit.api.conftest import code_of
 
 
@@ -16,23 +19,42 @@ def test_an_owner_s_token_renames_the_workspace(api, workspace):
     assert code_of(api("PATCH", "/workspace", {"slug": "mine"})) == "request.invalid"
 
 
-def test_members_are_let_in_changed_and_shut_out(api, charlie, workspace):
-    made = api("POST", "/members", {"email": "CHARLIE@example.org", "role": "editor"})
-    assert made.status_code == 201, made.content
-    path = f"/members/{made.json()['id']}"
-    assert {row["email"] for row in api.read("/members")["items"]} == {
-        "alice@example.org",
-        "charlie@example.org",
-    }
+@pytest.mark.parametrize("bob", [Role.EDITOR], indirect=True)
+def test_members_are_listed_changed_and_shut_out(api, alice, bob, workspace):
+    rows = {row["email"]: row for row in api.read("/members")["items"]}
+    assert set(rows) == {alice.email, bob.email}
+    path = f"/members/{rows[bob.email]['id']}"
     assert api("PATCH", path, {"role": "viewer"}).json()["role"] == "viewer"
     assert api("DELETE", path).status_code == 204
-    assert not Membership.objects.filter(user=charlie, workspace=workspace).exists()
+    assert not Membership.objects.filter(user=bob, workspace=workspace).exists()
+    removed = AuditEntry.objects.get(code="member.removed")
+    assert (removed.by, removed.user) == (alice, bob)
 
 
-def test_somebody_unknown_and_a_member_are_not_let_in(api, alice):
-    for email in ("nobody@example.org", alice.email):
-        answer = api("POST", "/members", {"email": email})
+def test_somebody_is_invited_by_mail_and_the_link_is_told_to_nobody_else(api, mailoutbox):
+    made = api("POST", "/invitations", {"email": "Dora@example.org", "role": "editor"})
+    assert made.status_code == 201, made.content
+    (mail,) = mailoutbox
+    assert mail.to == ["dora@example.org"]
+    secret = re.search(r"/accounts/invitation/([\w-]+)/", mail.body)[1]
+    listed = api("GET", "/invitations")
+    assert [row["email"] for row in listed.json()["items"]] == ["dora@example.org"]
+    assert secret not in made.content.decode() + listed.content.decode()
+
+    path = f"/invitations/{made.json()['id']}"
+    assert code_of(api("POST", f"{path}/resend")) == "invitation.not_open"
+    Invitation.objects.update(sent_at=timezone.now() - timedelta(minutes=2))
+    assert api("POST", f"{path}/resend").status_code == 202
+    assert len(mailoutbox) == 2
+    assert api("DELETE", path).status_code == 204
+    assert api.read("/invitations")["items"] == []
+
+
+def test_a_member_and_what_is_no_address_are_not_invited(api, alice, mailoutbox):
+    for email in (alice.email, "no address", "a@b\r\nBcc: c@d"):
+        answer = api("POST", "/invitations", {"email": email})
         assert answer.json()["errors"][0]["pointer"] == "/email"
+    assert mailoutbox == []
 
 
 def test_a_workspace_keeps_an_owner(api, alice, workspace):
@@ -62,7 +84,8 @@ def test_managing_needs_an_owner_however_the_token_came_to_be(program, alice, bo
     member = Membership.objects.get(user=alice, workspace=workspace)
     for method, path, body in (
         ("PATCH", "/workspace", {"name": "x"}),
-        ("POST", "/members", {"email": "charlie@example.org"}),
+        ("POST", "/invitations", {"email": "charlie@example.org"}),
+        ("GET", "/invitations", None),
         ("PATCH", f"/members/{member.pk}", {"role": "viewer"}),
         ("DELETE", f"/members/{member.pk}", None),
         ("GET", "/tokens", None),
