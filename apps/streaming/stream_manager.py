@@ -126,12 +126,14 @@ class Check:
 
     what: Literal["playlist", "videos", "destination", "key"]
     problems: tuple[str, ...]
-    """What is missing and what to do, in plain words; empty when it is well."""
+    """What is missing and what to do, in plain words."""
+    waits: bool = False
+    """It cannot be told before another check is well."""
 
     @property
     def is_well(self) -> bool:
         """Whether nothing is missing here."""
-        return not self.problems
+        return not self.problems and not self.waits
 
 
 def checks(stream: Stream) -> list[Check]:
@@ -198,9 +200,9 @@ def _checks(
             )
     return [
         Check("playlist", tuple(playlist)),
-        Check("videos", tuple(videos)),
+        Check("videos", tuple(videos), waits=bool(playlist)),
         Check("destination", tuple(destination)),
-        Check("key", tuple(key)),
+        Check("key", tuple(key), waits=not outputs),
     ]
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from apps.accounts import services
 from apps.accounts.models import AuditEntry
+from apps.accounts.templatetags.people import device
 from tests.conftest import PASSWORD
 
 LOGIN = "/accounts/login/"
@@ -286,6 +287,20 @@ def test_sessions_are_listed_and_the_others_ended(alice):
     here.post("/accounts/sessions/")
     assert is_in(here)
     assert not is_in(there)
+
+
+@pytest.mark.parametrize(
+    ("says", "named"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) Chrome/130 Safari/537", "Chrome on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/130 Safari/537 Edg/130", "Edge on Windows"),
+        ("Mozilla/5.0 (iPhone; CPU OS 18 like Mac OS X) Version/18 Safari/604", "Safari on iPhone"),
+        ("A borrowed telephone", "A borrowed telephone"),
+        ("", "Unknown program"),
+    ],
+)
+def test_a_browser_is_named_as_people_know_it(says, named):
+    assert device(says) == named
 
 
 def test_signing_out_everywhere_ends_this_one_too(alice):

@@ -104,6 +104,11 @@ def test_an_unprepared_playlist_is_not_ready(alice, workspace):
     }  # fmt: skip
 
 
+def test_what_cannot_be_told_yet_is_not_called_well(alice, workspace):
+    checks = stream_manager.checks(make_stream(workspace, alice))
+    assert [check.what for check in checks if check.is_well] == ["destination", "key"]
+
+
 @pytest.mark.parametrize("bob", [Role.VIEWER], indirect=True)
 def test_viewers_may_look_and_strangers_may_not(as_bob, as_charlie, alice, bob, workspace):
     stream = make_stream(workspace, alice)
