@@ -370,3 +370,22 @@ def test_nobody_takes_the_address_of_another(alice, charlie):
     sign_in(client, email=charlie.email)
     client.post("/accounts/email/", {"email": alice.email, "action_add": ""})
     assert not EmailAddress.objects.filter(user=charlie, email=alice.email, verified=True).exists()
+
+
+def test_without_google_no_page_offers_it_and_its_addresses_are_missing(client, db):
+    assert "Google" not in client.get(LOGIN).content.decode().partition("<footer")[0]
+    for address in ("/accounts/google/login/", "/accounts/google/login/callback/"):
+        assert client.get(address).status_code == 404
+        assert client.post(address).status_code == 404
+
+
+def test_what_was_written_down_cannot_be_changed_in_the_administration(client, alice):
+    staff = services.create_user(email="root@example.org", password=PASSWORD)
+    staff.is_staff = staff.is_superuser = True
+    staff.save()
+    entry = AuditEntry.objects.create(user=alice, by=alice, code="x", text="x")
+    client.force_login(staff, backend=project.AUTHENTICATION_BACKENDS[0])
+    address = f"/admin/accounts/auditentry/{entry.pk}/"
+    assert client.get(f"{address}change/").status_code == 200
+    assert client.post(f"{address}change/", {"text": "y"}).status_code == 403
+    assert client.post(f"{address}delete/", {"post": "yes"}).status_code == 403

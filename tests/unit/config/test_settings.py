@@ -123,3 +123,43 @@ def test_check_deploy_has_nothing_to_say():
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "backend", "verification"),
+    [
+        ("development", None, "filebased", "optional"),
+        ("production", None, "dummy", "none"),
+        ("production", "smtp://mail.test:587", "smtp", "mandatory"),
+        ("development", "file:///tmp/mails", "filebased", "mandatory"),
+    ],
+)
+def test_addresses_are_confirmed_where_mail_can_be_sent(environment, url, backend, verification):
+    found = values(
+        "EMAIL_BACKEND ACCOUNT_EMAIL_VERIFICATION MAIL_OUTBOX",
+        ENVIRONMENT=environment, EMAIL_URL=url, DATA_DIR="/tmp/data",
+    )  # fmt: skip
+    assert f".{backend}." in found["EMAIL_BACKEND"], "links that open accounts end in no log"
+    assert found["ACCOUNT_EMAIL_VERIFICATION"] == verification
+    shown = environment == "development" and url is None
+    assert found["MAIL_OUTBOX"] == ("/tmp/data/outbox" if shown else "")
+
+
+@pytest.mark.parametrize("given", [{"GOOGLE_CLIENT_ID": "x"}, {"GOOGLE_CLIENT_SECRET": "x"}, {}])
+def test_half_of_googles_settings_offer_nothing(given):
+    found = values("GOOGLE_SIGN_IN CONTENT_SECURITY_POLICY", **given)
+    assert found["GOOGLE_SIGN_IN"] is False
+    assert found["CONTENT_SECURITY_POLICY"]["DIRECTIVES"]["form-action"] == ["'self'"]
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [({}, 0), ({"TRUSTED_PROXY": "true"}, 1), ({"TRUSTED_PROXY_COUNT": "2"}, 2)],
+)
+def test_proxies_are_believed_when_they_are_named(given, count):
+    assert values("TRUSTED_PROXY_COUNT", **given)["TRUSTED_PROXY_COUNT"] == count
+
+
+def test_cookies_leave_over_tls_only_in_production():
+    found = values("SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SESSION_COOKIE_HTTPONLY")
+    assert all(found.values())
