@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, QuerySet
+from django.db.models import F, Model, OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest
 
 from apps.accounts.models import ApiToken, Invitation, Membership, Role, User, Workspace
 
 SESSION_KEY = "workspace"
+
+Row = TypeVar("Row", bound=Model)
 
 Caller: TypeAlias = User | AnonymousUser | ApiToken
 """Who asks: a person, nobody yet, or a program with a token of one workspace."""
@@ -46,6 +48,40 @@ def get_workspace_for(user: User | AnonymousUser, slug: str | None = None) -> Wo
     return workspace
 
 
+def workspaces_of(request: HttpRequest) -> list[Workspace]:
+    """The workspaces of who asks, oldest membership first, each knowing their role there.
+
+    One query, once per request: pages list them, and nearly all ask for one of them.
+    """
+    known: list[Workspace] | None = getattr(request, "_workspaces", None)
+    if known is None:
+        user = request.user
+        known = list(accessible_workspaces(user).annotate(members_role=F("memberships__role")))
+        for workspace in known:
+            workspace.role_known = (user.pk, Role(workspace.members_role))  # type: ignore[attr-defined]
+        request._workspaces = known  # type: ignore[attr-defined]  # noqa: SLF001 - ours
+    return known
+
+
+def with_role(rows: QuerySet[Row], user: Caller, workspace: str = "workspace") -> QuerySet[Row]:
+    """The same rows, each with the caller's role in its workspace, so that `require` knows it.
+
+    `workspace` is the path to it; pass each row to `note_role` before `require`.
+    """
+    if isinstance(user, ApiToken) or not user.is_authenticated:
+        return rows
+    role = Membership.objects.filter(user=user, workspace=OuterRef(workspace)).values("role")
+    annotated: QuerySet[Row] = rows.annotate(members_role=Subquery(role[:1]))  # type: ignore[assignment]
+    return annotated
+
+
+def note_role(user: Caller, row: Model, workspace: Workspace) -> None:
+    """Let `workspace` know what `with_role` found out about `user`."""
+    if not isinstance(user, ApiToken) and hasattr(row, "members_role"):
+        role = row.members_role
+        workspace.role_known = (user.pk, Role(role) if role else None)  # type: ignore[attr-defined]
+
+
 def role_in(user: Caller, workspace: Workspace) -> Role | None:
     """The caller's role, None for a stranger; a token is a stranger outside its own workspace."""
     if isinstance(user, ApiToken):
@@ -54,7 +90,7 @@ def role_in(user: Caller, workspace: Workspace) -> Role | None:
         return None
     known = getattr(workspace, "role_known", None)
     if known is not None and known[0] == user.pk:
-        return Role(known[1])
+        return known[1]  # type: ignore[no-any-return]
     role = (
         Membership.objects.filter(user=user, workspace=workspace)
         .values_list("role", flat=True)
@@ -89,17 +125,17 @@ def current_workspace(request: HttpRequest) -> Workspace:
     known = getattr(request, "workspace", None)
     if isinstance(known, Workspace):
         return known
-    user = request.user
-    if slug := request.GET.get("workspace"):
-        workspace = get_workspace_for(user, slug)
+    workspaces = {workspace.slug: workspace for workspace in workspaces_of(request)}
+    slug = request.GET.get("workspace")
+    if not workspaces or (slug and slug not in workspaces):
+        raise Http404("There is no such workspace.")
+    if slug:
+        workspace = workspaces[slug]
         if request.session.get(SESSION_KEY) != slug:
             request.session[SESSION_KEY] = slug
     else:
-        remembered = request.session.get(SESSION_KEY)
-        try:
-            workspace = get_workspace_for(user, remembered)
-        except Http404:
-            workspace = get_workspace_for(user)
+        first = next(iter(workspaces.values()))
+        workspace = workspaces.get(request.session.get(SESSION_KEY, ""), first)
     request.workspace = workspace  # type: ignore[attr-defined]
     return workspace
 
@@ -111,11 +147,11 @@ def get_membership_for(user: Caller, membership_id: uuid.UUID) -> Membership:
         Http404: there is none, or it is in a workspace the user does not belong to.
         PermissionDenied: the user is no owner there.
     """
-    membership = (
-        Membership.objects.select_related("workspace", "user").filter(pk=membership_id).first()
-    )
+    memberships = Membership.objects.select_related("workspace", "user").filter(pk=membership_id)
+    membership = with_role(memberships, user).first()
     if membership is None:
         raise Http404("There is no such member.")
+    note_role(user, membership, membership.workspace)
     require(user, membership.workspace, Role.OWNER)
     return membership
 

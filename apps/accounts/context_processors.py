@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from apps.accounts.access import accessible_workspaces, current_workspace, role_in
+from apps.accounts.access import current_workspace, role_in, workspaces_of
 from apps.accounts.models import Role, Workspace
 
 
@@ -41,7 +41,7 @@ def workspaces(request: HttpRequest) -> dict[str, Any]:
         "workspace": workspace,
         "current_workspace": workspace,
         "workspace_query": SimpleLazyObject(query),
-        "workspaces": accessible_workspaces(user),
+        "workspaces": SimpleLazyObject(lambda: workspaces_of(request)),
         "role": SimpleLazyObject(role),
     }
 

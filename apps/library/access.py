@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from django.db.models import QuerySet
 from django.http import Http404
 
-from apps.accounts.access import Caller, require
+from apps.accounts.access import Caller, note_role, require, with_role
 from apps.accounts.models import Role, Workspace
 from apps.library.models import Asset, Upload
 
@@ -43,17 +43,20 @@ def open_asset_for(
     assets: QuerySet[Asset] = Asset.objects.select_related("workspace").filter(
         pk=asset_id, deleted_at__isnull=not deleted
     )
-    asset = assets.first()
+    asset = with_role(assets, user).first()
     if asset is None:
         raise Http404("There is no such file.")
+    note_role(user, asset, asset.workspace)
     return asset, require(user, asset.workspace, role)
 
 
 def get_upload_for(user: Caller, upload_id: uuid.UUID) -> Upload:
     """An unfinished upload of a workspace where `user` may upload; raises like `get_asset_for`."""
-    upload = Upload.objects.select_related("asset__workspace").filter(pk=upload_id).first()
+    uploads = Upload.objects.select_related("asset__workspace").filter(pk=upload_id)
+    upload = with_role(uploads, user, "asset__workspace").first()
     if upload is None or upload.asset.deleted_at is not None:
         raise Http404("There is no such upload.")
+    note_role(user, upload, upload.asset.workspace)
     require(user, upload.asset.workspace, Role.EDITOR)
     return upload
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.http import Http404
 
-from apps.accounts.access import Caller, require
+from apps.accounts.access import Caller, note_role, require, with_role
 from apps.accounts.models import Role
 from apps.streaming.models import Playlist, Stream
 
@@ -16,9 +16,11 @@ def get_stream_for(user: Caller, stream_id: UUID, role: Role = Role.VIEWER) -> S
 
     Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
     """
-    stream = Stream.objects.select_related("workspace", "playlist").filter(pk=stream_id).first()
+    streams = Stream.objects.select_related("workspace", "playlist").filter(pk=stream_id)
+    stream = with_role(streams, user).first()
     if stream is None:
         raise Http404("There is no such stream.")
+    note_role(user, stream, stream.workspace)
     stream.role = require(user, stream.workspace, role)
     return stream
 
@@ -28,8 +30,10 @@ def get_playlist_for(user: Caller, playlist_id: UUID, role: Role = Role.VIEWER) 
 
     Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
     """
-    playlist = Playlist.objects.select_related("workspace").filter(pk=playlist_id).first()
+    playlists = Playlist.objects.select_related("workspace").filter(pk=playlist_id)
+    playlist = with_role(playlists, user).first()
     if playlist is None:
         raise Http404("There is no such playlist.")
+    note_role(user, playlist, playlist.workspace)
     playlist.role = require(user, playlist.workspace, role)
     return playlist

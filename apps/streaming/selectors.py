@@ -68,37 +68,38 @@ def ready_items(stream: Stream) -> list[ReadyItem]:
     """Items of the stream's playlist whose two tracks are ready in its profile, in order."""
     if stream.playlist_id is None:
         return []
-    items = list(
+    items = (
         PlaylistItem.objects.filter(
             playlist=stream.playlist_id,
             # The playlist of another tenant would be a fault of ours: it must not reach the air.
             playlist__workspace=stream.workspace_id,
             asset__workspace=stream.workspace_id,
             asset__deleted_at=None,
+            asset__renditions__profile=stream.profile,
+            asset__renditions__video__state=TrackState.READY,
+            asset__renditions__audio__state=TrackState.READY,
         )
-        .select_related("asset")
         .order_by("position", "created_at")
+        # The joins of the filter above: an asset has one rendition in a profile.
+        .values_list(
+            "pk",
+            "asset_id",
+            "asset__title",
+            "asset__renditions__video_id",
+            "asset__renditions__audio_id",
+            "asset__renditions__video__frames",
+        )
     )
-    renditions = {
-        rendition.asset_id: rendition
-        for rendition in Rendition.objects.filter(
-            asset__in={item.asset_id for item in items},
-            profile=stream.profile,
-            video__state=TrackState.READY,
-            audio__state=TrackState.READY,
-        ).select_related("video")
-    }
     return [
         ReadyItem(
-            id=str(item.pk),
-            asset=str(item.asset_id),
-            title=item.asset.title,
-            video=str(rendition.video_id),
-            audio=str(rendition.audio_id),
-            frames=rendition.video.frames,
+            id=str(pk),
+            asset=str(asset),
+            title=title,
+            video=str(video),
+            audio=str(audio),
+            frames=frames,
         )
-        for item in items
-        if (rendition := renditions.get(item.asset_id)) is not None
+        for pk, asset, title, video, audio, frames in items
     ]
 
 
