@@ -380,6 +380,7 @@ USERSESSIONS_TRACK_ACTIVITY = False
 MFA_ADAPTER = "apps.accounts.adapters.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {"add_webauthn": "apps.accounts.forms.PasskeyForm"}
 MFA_TOTP_ISSUER = "YouTube Streamer"
 # Browsers allow passkeys on http://localhost; everywhere else they insist on HTTPS themselves.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE_SSL_REDIRECT

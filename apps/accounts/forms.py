@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.mfa.webauthn.forms import AddWebAuthnForm
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -25,6 +26,19 @@ class InvitationForm(forms.Form):
         choices=Role.choices,
         initial=Role.VIEWER,
         help_text=_("Viewers look, editors change and start streams, owners manage the team."),
+    )
+
+
+class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
+    """A passkey opens the account alone, unless somebody wants it as a second step only."""
+
+    passwordless = forms.BooleanField(
+        label=_("Sign in with it alone"),
+        required=False,
+        initial=True,
+        help_text=_(
+            "Without the password. Your device then asks for a fingerprint, your face or a PIN."
+        ),
     )
 
 

@@ -268,7 +268,7 @@ def test_a_passkey_is_added_and_opens_the_account_alone(
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Go on").click()
     page.get_by_role("textbox", name="Name").fill("Laptop")
-    page.get_by_label("Passwordless").check()
+    expect(page.get_by_label("Sign in with it alone")).to_be_checked()
     page.get_by_role("button", name="Add", exact=True).click()
     page.wait_for_url(lambda url: "webauthn/add" not in url)
     page.goto("/accounts/2fa/webauthn/")
