@@ -1,7 +1,7 @@
 # Every target installs what it needs first. `make up` runs the product, `make test` is exactly CI.
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast test-full lint format lab soak bench bootstrap programs dev lock
+.PHONY: help up test test-fast test-full lint format lab soak bench screens bootstrap programs dev lock
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
@@ -45,6 +45,9 @@ soak: dev programs  ## streams for HOURS (default 1), judged by what arrived
 
 bench: dev programs  ## measure, and write bench/results/latest.json
 	scripts/bench
+
+screens: dev programs  ## every page in both themes, at 390 and 1440 px, into docs/screens
+	$(PY) scripts/screens
 
 bootstrap:  ## .venv with the runtime requirements
 	@scripts/bootstrap runtime

@@ -25,7 +25,13 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     pressed = event.detail.requestConfig?.triggeringEvent?.submitter?.id || "";
   });
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSettle", (event) => {
+    // What was pressed is gone, as an item that was taken out: the way back is the next thing.
+    if (event.detail.target?.id === "items" && !document.getElementById(pressed) && document.activeElement === document.body) {
+      pressed = "";
+      (document.getElementById("undo") ?? document.querySelector("#items button:not([disabled])"))?.focus();
+      return;
+    }
     if (!pressed) return;
     const button = document.getElementById(pressed);
     pressed = "";
