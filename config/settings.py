@@ -121,6 +121,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "library-sweep": {"task": "apps.library.tasks.sweep", "schedule": 60.0},
     "streaming-sweep": {"task": "apps.streaming.tasks.sweep", "schedule": 30.0},
     "streaming-prune": {"task": "apps.streaming.tasks.prune", "schedule": 86_400.0},
+    "ops-prune": {"task": "apps.ops.tasks.prune", "schedule": 3600.0},
 }
 
 # -- files --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from apps.core import idempotency
 from apps.core.models import StoredReply
 from apps.core.problems import Problem
 from apps.streaming.models import Playlist
+from config.celery import app
 from tests.unit.api.conftest import code_of
 
 PLAYLIST = {"name": "Night"}
@@ -332,3 +333,15 @@ def test_answers_are_private(api):
     read = api("GET", "/playlists")
     assert read["Cache-Control"] == "private, no-cache"
     assert "Authorization" in read["Vary"]
+
+
+def test_old_answers_are_forgotten_every_hour(api, settings):
+    api("POST", "/playlists", PLAYLIST, Idempotency_Key="old")
+    StoredReply.objects.update(claimed_at=timezone.now() - timedelta(hours=25))
+    api("POST", "/playlists", PLAYLIST, Idempotency_Key="new")
+    (plan,) = (
+        one for one in settings.CELERY_BEAT_SCHEDULE.values() if one["task"].startswith("apps.ops.")
+    )
+    app.loader.import_default_modules()
+    assert app.tasks[plan["task"]]() == 1
+    assert [reply.key for reply in StoredReply.objects.all()] == ["new"]
