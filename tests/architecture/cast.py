@@ -270,7 +270,8 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
         ("PATCH", "api/v1/uploads/<uuidstr:upload_id>"): append,
         ("DELETE", "api/v1/uploads/<uuidstr:upload_id>"): _tus(),
         ("PATCH", "api/v1/workspace"): _json({"name": title}),
-        ("POST", "api/v1/members"): _json({"email": "carol@example.org", "role": "viewer"}),
+        ("POST", "api/v1/invitations"): _json({"email": "carol@example.org", "role": "viewer"}),
+        ("POST", "settings/tokens/"): {"data": {"name": title, "scopes": "read"}},
         ("PATCH", "api/v1/members/<uuidstr:member_id>"): _json({"role": "editor"}),
     }
     if (method, route) == ("POST", "api/v1/assets"):
