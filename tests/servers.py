@@ -12,6 +12,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -83,7 +84,13 @@ def postgresql() -> Iterator[str]:
             "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off",
             "-c", "max_connections=60",
         ]  # fmt: skip
-        with _running(command, home / "log", lambda: _answers_unix(home / ".s.PGSQL.5432")):
+        with _running(
+            # Nothing has to be kept, and nobody has to be waited for.
+            command,
+            home / "log",
+            lambda: _answers_unix(home / ".s.PGSQL.5432"),
+            end=signal.SIGQUIT,
+        ):
             ready = [programs / "pg_isready", "-q", "-h", home]
             _wait(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL")
             yield f"postgresql://streamer@/postgres?host={home}"
@@ -139,7 +146,7 @@ def object_store() -> Iterator[S3]:
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
         ]  # fmt: skip
         store = S3(f"http://127.0.0.1:{ports['s3']}", "streamer-tests", access_key, secret_key)
-        with _running(command, home / "log", lambda: _answers_tcp(ports["s3"])):
+        with _running(command, home / "log", lambda: _answers_tcp(ports["s3"]), end=signal.SIGKILL):
             client = boto3.client(
                 "s3",
                 endpoint_url=store.endpoint,
@@ -191,7 +198,11 @@ def _directory(prefix: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _running(
-    command: list[str | Path], log: Path, is_up: Callable[[], bool]
+    command: list[str | Path],
+    log: Path,
+    is_up: Callable[[], bool],
+    *,
+    end: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/")
@@ -199,7 +210,7 @@ def _running(
         _wait(is_up, str(command[0]), process=process, log=log)
         yield process
     finally:
-        process.terminate()
+        process.send_signal(end)
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
