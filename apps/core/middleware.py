@@ -1,4 +1,4 @@
-"""Compression and content policy, each with its one exception."""
+"""Compression, caches and content policy, each with its one exception."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.utils.cache import patch_cache_control
+from django.utils.deprecation import MiddlewareMixin
 
 _COMPRESSIBLE = ("text/", "application/json", "application/javascript", "application/problem+json")
 
@@ -23,6 +25,20 @@ class CompressionMiddleware(GZipMiddleware):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)
         return compressed
+
+
+class PrivateMiddleware(MiddlewareMixin):
+    """What a page tells somebody signed in is kept by no cache between us and them."""
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """The response; what the view itself said of caches wins."""
+        # Whoever looked at the session may have told what is in it.
+        session = getattr(request, "session", None)
+        if session is not None and session.accessed and not response.has_header("Cache-Control"):
+            patch_cache_control(response, private=True, no_store=True)
+        return response
 
 
 class ContentPolicyMiddleware(CSPMiddleware):

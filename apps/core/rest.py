@@ -45,6 +45,9 @@ from apps.core.problems import (
 
 logger = logging.getLogger(__name__)
 
+MOST_FAULTS = 50
+"""Told of one request; a body can be made to have thousands."""
+
 Item = TypeVar("Item")
 
 # -- bodies and answers -------------------------------------------------------------------------
@@ -220,7 +223,7 @@ def _of_parsing(error: HttpError) -> Problem:
 
 def _of_fields(error: NinjaValidationError) -> Problem:
     faults = []
-    for one in error.errors:
+    for one in error.errors[:MOST_FAULTS]:
         where, *place = one["loc"]
         text = str(one.get("msg", "")).removeprefix("Value error, ")
         if where == "body":

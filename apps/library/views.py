@@ -303,6 +303,8 @@ def thumbnail(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
     response["Cache-Control"] = "private, max-age=86400"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    # Shown in a page all the same; opened by itself it is saved instead of shown.
+    response["Content-Disposition"] = 'attachment; filename="picture.jpg"'
     return response
 
 
