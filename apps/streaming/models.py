@@ -67,7 +67,14 @@ class Playlist(Record):
 
     class Meta:
         ordering = ["name", "created_at"]
-        indexes = [models.Index(fields=["workspace", "name"])]
+        indexes = [
+            models.Index(
+                fields=["workspace", "name", "created_at", "id"], name="streaming_playlist_listed"
+            ),
+            models.Index(
+                fields=["workspace", "-created_at", "-id"], name="streaming_playlist_newest"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -111,6 +118,9 @@ class Destination(Record):
 
     class Meta:
         ordering = ["name", "created_at"]
+        indexes = [
+            models.Index(fields=["workspace", "-created_at", "-id"], name="streaming_dest_newest")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -146,7 +156,17 @@ class Stream(Record):
 
     class Meta:
         ordering = ["title", "created_at"]
-        indexes = [models.Index(fields=["workspace", "title"])]
+        indexes = [
+            models.Index(fields=["workspace", "title"]),
+            # The order of the list: wanted ones first.
+            models.Index(
+                fields=["workspace", "-desired", "title", "created_at", "id"],
+                name="streaming_stream_listed",
+            ),
+            models.Index(
+                fields=["workspace", "-created_at", "-id"], name="streaming_stream_newest"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title
