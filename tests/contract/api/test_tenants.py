@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import schemathesis
 from django.core.cache import cache
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
-from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
@@ -157,7 +157,7 @@ def send_all(schema, method, path, *, text, ids, examples, mode, on_answer) -> N
 def schema():
     """The document, with requests answered in this process and in the test's transaction."""
     found = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig())
-    found.app = get_wsgi_application()
+    found.app = WSGIHandler()  # Not `get_wsgi_application`, which sets logging up once more.
     # As Django's own test client does: a request must not end the connection of the test.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
