@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 from apps.accounts.models import Workspace
 from apps.library.models import Asset, AssetState, Rendition, Track, TrackState
 
-PAGE_ROWS = 50
+PAGE_ROWS = 40
 
 
 @dataclass(frozen=True, slots=True)
