@@ -71,6 +71,7 @@ def test_density_measures_all_engines_in_one_run() -> None:
     assert found["ratio_to_ffmpeg"] > 1
 
 
+@pytest.mark.slow
 def test_density_measures_over_tls() -> None:
     found = density("--streams", "3", "--seconds", "2", "--tls", "--peer", "none")
     assert found["tls"] is True

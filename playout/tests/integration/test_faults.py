@@ -217,6 +217,7 @@ def test_a_restarted_receiver_has_the_stream_back_within_five_seconds(
     assert air.events("ended")[0]["sessions"] == 2
 
 
+@pytest.mark.slow
 def test_after_a_long_outage_it_is_back_as_soon(
     nginx_rtmp: NginxRtmp, tracks: list[Track], start: Callable[..., Air]
 ) -> None:
@@ -248,6 +249,7 @@ def test_a_receiver_that_pauses_briefly_loses_nothing(
     assert not air.events("lost")
 
 
+@pytest.mark.slow
 def test_a_frozen_receiver_with_room_in_its_kernel_is_found_out(
     nginx_rtmp: NginxRtmp, busy: Track, start: Callable[..., Air]
 ) -> None:
@@ -316,6 +318,7 @@ def test_a_black_hole_is_doubted_at_five_seconds_and_left_at_eight(
     air.wait_for("on_air", count=2, seconds=20)
 
 
+@pytest.mark.slow
 def test_after_a_stall_it_leaves_out_what_is_overdue_and_goes_on_cleanly(
     nginx_rtmp: NginxRtmp, proxy: Proxy, busy: Track, start: Callable[..., Air]
 ) -> None:
