@@ -289,6 +289,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.core.middleware.CompressionMiddleware",
     "apps.core.middleware.ContentPolicyMiddleware",
+    "apps.core.middleware.OddQueryMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "apps.core.middleware.PrivateMiddleware",
     "django.middleware.locale.LocaleMiddleware",

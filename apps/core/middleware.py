@@ -1,9 +1,10 @@
-"""Compression, caches and content policy, each with its one exception."""
+"""Compression, caches, content policy and odd queries, each with its one exception."""
 
 from __future__ import annotations
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
@@ -25,6 +26,17 @@ class CompressionMiddleware(GZipMiddleware):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)
         return compressed
+
+
+class OddQueryMiddleware(MiddlewareMixin):
+    """Refuses a NUL in an address: no page means one, and PostgreSQL takes none in a text."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Raise `SuspiciousOperation`, which is answered with 400; the API words its own."""
+        if request.path_info.startswith("/api/"):
+            return
+        if "%00" in request.META.get("QUERY_STRING", "") or "\0" in request.path_info:
+            raise SuspiciousOperation("The address holds a NUL character.")
 
 
 class PrivateMiddleware(MiddlewareMixin):
