@@ -16,7 +16,7 @@ up: bootstrap  ## everything on this machine, a demo channel on air (PORT=8000, 
 
 test: dev programs lint  ## what CI runs
 	$(PYTEST) -n 2 $(FAST)
-	$(PYTEST) -m "integration and not browser and not slow"
+	$(PYTEST) -n 2 --dist loadfile -m "integration and not browser and not slow"
 	$(PY) -m tests.servers -- $(PYTEST) --reuse-db tests/unit tests/integration \
 		--ignore tests/integration/platform -m "not browser and not slow"
 	$(PYTEST) tests/e2e -m "browser and not slow"
