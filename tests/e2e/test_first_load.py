@@ -52,7 +52,7 @@ def test_no_first_load_is_heavier_than_150_kb(browser: Browser, showcase: Showca
     assert heavy == {}
 
 
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("width", [390, pytest.param(1440, marks=pytest.mark.slow)])
 def test_no_page_jumps_while_it_loads_and_lives(
     browser: Browser, showcase: Showcase, width: int
 ) -> None:

@@ -117,4 +117,6 @@ def test_times_of_events_have_seconds_and_days_are_said_once(
     assert times
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d", text) for text in times)
     days = page.locator("#event-list .event-day").all_inner_texts()
-    assert days == ["Yesterday", "Thursday, March 12"]
+    # Another test may have made something happen today.
+    assert days[-2:] == ["Yesterday", "Thursday, March 12"]
+    assert len(days) == len(set(days))
