@@ -1,1 +1,0 @@
-"""Blocks of tracks on the local disk."""
