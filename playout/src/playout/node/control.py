@@ -64,7 +64,6 @@ class PumpLink:
         self._writer: asyncio.StreamWriter | None = None
         self._running: dict[str, Running] | None = None
         self._reports: dict[str, OutputReport] = {}
-        self.late_ms: Mapping[str, float] = {}
         self.pid = 0
 
     # -- for the supervisor -----------------------------------------------------------------
@@ -179,7 +178,6 @@ class PumpLink:
             case "report":
                 if "running" in message:
                     self._take_list(message["running"])
-                self.late_ms = message["late_ms"]
                 for values in message["outputs"]:
                     report = report_from_json(values)
                     waiting = self._reports.get(report.output_id)

@@ -44,7 +44,6 @@ class Timing:
     renew: float = 5.0
     deadline: float = 12.0
     """After the start of a successful renewal, pumps may send for so long."""
-    report: float = 1.0
     hold: float = 6 * 3600.0
     """So long a lone node stays on air while its store is out of reach."""
 
