@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from playout import clock
 from playout.errors import (
     ConnectionLost,
     PlayoutError,
@@ -20,8 +18,9 @@ from playout.errors import (
 from playout.media import TrackKind
 from playout.publisher.address import Address
 from playout.publisher.backoff import delay_seconds
+from playout.publisher.environment import Environment
 from playout.publisher.session import Hooks, Patience, Progress, Session
-from playout.publisher.transport import AddressCheck, Limits, connect
+from playout.publisher.transport import AddressCheck, Limits
 from playout.pump.feed import Feed
 from playout.pump.pacing import Pace
 from playout.pump.shelf import Shelf
@@ -80,6 +79,7 @@ class OutputOptions:
     """The programme's clock starts when the ingest first says yes, not at its epoch."""
     end_frame: int | None = None
     """Stop, once for all, before this video frame."""
+    environment: Environment = field(default_factory=Environment)
 
 
 class Output:
@@ -102,11 +102,13 @@ class Output:
         self._shelf = shelf
         self._listener = listener
         self._options = options or OutputOptions()
+        self._environment = environment = self._options.environment
         self._may_send = may_send
         self._wheel = wheel or Wheel(self._options.pace.tick)
         self._epoch_ns: int | None = None
         if not self._options.start_on_connect:
-            self._epoch_ns = clock.monotonic_ns() + programme.epoch_ns - clock.utc_ns()
+            since_ns = environment.utc_ns() - programme.epoch_ns
+            self._epoch_ns = environment.monotonic_ns() - since_ns
         self._session: Session | None = None
         self._feed: Feed | None = None
         self._stopped = asyncio.Event()
@@ -122,7 +124,7 @@ class Output:
 
     def now_ms(self) -> int:
         """Milliseconds since the programme's epoch, on the clock that paces it."""
-        return (clock.monotonic_ns() - self._epoch()) // 1_000_000
+        return (self._environment.monotonic_ns() - self._epoch()) // 1_000_000
 
     def now_and_next(self) -> tuple[Placement | None, Placement | None]:
         """What the programme shows now, and what follows."""
@@ -187,7 +189,7 @@ class Output:
                 failure,
                 attempt,
                 outage_seconds=now - down_since,
-                random=random.random(),  # noqa: S311 - jitter, not a secret
+                random=self._environment.random(),
             )
             if delay is None:
                 self._listener.wrong(failure)
@@ -216,11 +218,12 @@ class Output:
             limits=options.limits,
             wheel=self._wheel,
             window_bytes=self._window_bytes(),
+            environment=self._environment,
         )
         self._session, self._feed = session, feed
         try:
             connecting = asyncio.ensure_future(
-                connect(
+                self._environment.connect(
                     self.address,
                     context=options.tls,
                     limits=options.limits,
@@ -249,7 +252,7 @@ class Output:
 
     def _epoch(self) -> int:
         if self._epoch_ns is None:
-            self._epoch_ns = clock.monotonic_ns()
+            self._epoch_ns = self._environment.monotonic_ns()
         return self._epoch_ns
 
     def _on_acknowledged(self) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from playout import __version__, clock
+from playout import __version__
 from playout.errors import (
     ConnectionLost,
     IngestError,
@@ -22,6 +21,7 @@ from playout.errors import (
 )
 from playout.media import CHUNK_SIZE, TrackKind
 from playout.publisher.address import Address
+from playout.publisher.environment import Environment
 from playout.publisher.transport import Buffer, Limits, Transport
 from playout.pump.feed import Feed
 from playout.pump.pacing import Pace, horizon
@@ -101,7 +101,9 @@ class Session:
         limits: Limits | None = None,
         wheel: Wheel | None = None,
         window_bytes: int = 500_000,
+        environment: Environment | None = None,
     ) -> None:
+        self._environment = environment or Environment()
         self._address = address
         self._feed = feed
         self._epoch_of = epoch_ns
@@ -118,7 +120,7 @@ class Session:
             app=address.app,
             tc_url=address.tc_url,
             stream_name=address.key,
-            handshake_random=os.urandom(1528),
+            handshake_random=self._environment.random_bytes(1528),
             window_ack_size=window_bytes,
             chunk_size=CHUNK_SIZE,
         )
@@ -207,7 +209,7 @@ class Session:
         feed, pace = self._feed, self._pace
         now_ms = self._now_ms()
         feed.open(frame_at_ns((now_ms + pace.lead) * 1_000_000, feed.programme.video_rate))
-        self.progress.connected_ns = clock.utc_ns()
+        self.progress.connected_ns = self._environment.utc_ns()
         self._media_from = self.progress.bytes_sent
         self._moved_at = self._ack_at = self._loop.time()
         self._next_sample = self._moved_at + self._patience.sample
@@ -261,7 +263,7 @@ class Session:
     # -- media ------------------------------------------------------------------------------
 
     def _now_ms(self) -> int:
-        return (clock.monotonic_ns() - self._epoch_ns) // 1_000_000
+        return (self._environment.monotonic_ns() - self._epoch_ns) // 1_000_000
 
     def _tick(self, now: float) -> None:
         if not self._ticking:
@@ -426,7 +428,7 @@ class Session:
         elif progress.degraded and self._acks == 0:
             self._prove(progress.proof or "tcp")
         elif not progress.acknowledged and self._acks == 0:
-            waited = (clock.utc_ns() - progress.connected_ns) / 1e9
+            waited = (self._environment.utc_ns() - progress.connected_ns) / 1e9
             if waited >= patience.proof_by_kernel and acked > self._media_from:
                 self._prove("tcp")
 

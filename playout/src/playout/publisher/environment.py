@@ -1,0 +1,49 @@
+"""What an output takes from the world: clocks, chance and connections.
+
+The defaults are the real ones. A simulation brings its own, and then runs the very code that is on
+air: everything else comes from the running event loop (`time`, `call_at`, `add_reader`,
+`add_writer`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from playout import clock
+from playout.publisher.address import Address
+from playout.publisher.transport import AddressCheck, Limits, Transport, connect
+
+
+class Connect(Protocol):
+    """Opens the connection of one session, as `playout.publisher.transport.connect` does."""
+
+    async def __call__(
+        self,
+        address: Address,
+        *,
+        context: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+        allowed: AddressCheck | None = None,
+    ) -> Transport:
+        """Connect to `address`; raises an `IngestError` that says which step failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Sources of time, chance and connections; the same for all outputs of a pump."""
+
+    monotonic_ns: Callable[[], int] = clock.monotonic_ns
+    """Paces media; must advance with the event loop's own clock."""
+    utc_ns: Callable[[], int] = clock.utc_ns
+    """Says when a programme's epoch was; may jump."""
+    random: Callable[[], float] = random.random
+    """In [0, 1); the jitter of retries, not a secret."""
+    random_bytes: Callable[[int], bytes] = os.urandom
+    """So many bytes; the handshake's."""
+    connect: Connect = connect
