@@ -30,6 +30,12 @@ from playout.tracks.reader import Track
 
 Buffer = bytes | memoryview
 
+INTERLEAVE_MS = 100
+"""Pictures and sound alternate in runs of this length: shorter ones make each send dearer, and
+receivers look further ahead than that."""
+_NEAR = 24
+"""Messages among which the next one due is looked for first."""
+
 
 class _Lane:
     """One kind of track of one session: which message comes next, and at what time."""
@@ -324,6 +330,13 @@ class Feed:
         Sets `ended` when the programme has nothing more.
         """
         video, audio = self._video, self._audio
+        if (
+            until_ms <= video.end_ms
+            and until_ms <= audio.end_ms
+            and not (video.patches or audio.patches or video.prelude or audio.prelude)
+            and self._take_runs(until_ms, out)
+        ):
+            return
         while True:
             if video.end_ms <= self.sent_until_ms and not self.ended:
                 self.ended = not self._enter_video(video.end)
@@ -346,9 +359,6 @@ class Feed:
         if pictures_of is not None and sounds_of is not None:
             pictures, sounds = pictures_of.timestamps, sounds_of.timestamps
             ahead = audio.base_ms - video.base_ms
-            if not (video.patches or audio.patches or video.prelude or audio.prelude):
-                self._merge_runs(pictures_of, video_end, sounds_of, audio_end, ahead, out)
-                return
             while audio.next < audio_end and video.next < video_end:
                 run = bisect_left(pictures, sounds[audio.next] + ahead, video.next, video_end)
                 if run > video.next:
@@ -363,36 +373,43 @@ class Feed:
         if audio_end > audio.next:
             audio.emit(audio_end, out)
 
-    def _merge_runs(
-        self,
-        pictures_of: Track,
-        video_end: int,
-        sounds_of: Track,
-        audio_end: int,
-        ahead: int,
-        out: list[Buffer],
-    ) -> None:
-        """The same without joins, which is nearly always: the costliest loop of the pump."""
+    def _take_runs(self, until_ms: int, out: list[Buffer]) -> bool:
+        """The same without joins, which is nearly always: the costliest loop of the pump.
+
+        False, with nothing done, when a lane has no track.
+        """
         video, audio = self._video, self._audio
-        pictures, sounds = pictures_of.timestamps, sounds_of.timestamps
-        picture_at, picture_data = pictures_of.offsets, pictures_of.data
-        sound_at, sound_data = sounds_of.offsets, sounds_of.data
-        picture, sound = video.next, audio.next
-        while picture < video_end and sound < audio_end:
-            run = bisect_left(pictures, sounds[sound] + ahead, picture, video_end)
+        if video.track is None or audio.track is None:
+            return False
+        pictures, picture_at = video.track.timestamps, video.track.offsets
+        sounds, sound_at = audio.track.timestamps, audio.track.offsets
+        picture_data, sound_data = video.track.data, audio.track.data
+        picture, sound, at_ms = video.next, audio.next, self.sent_until_ms
+        while at_ms < until_ms:
+            at_ms += INTERLEAVE_MS
+            if at_ms > until_ms:
+                at_ms = until_ms
+            due, near = at_ms - video.base_ms, picture + _NEAR
+            if near > video.stop:
+                near = video.stop
+            run = bisect_left(pictures, due, picture, near)
+            if run == near:
+                run = bisect_left(pictures, due, run, video.stop)
             if run > picture:
                 out.append(picture_data[picture_at[picture] : picture_at[run]])
                 picture = run
-                if run == video_end:
-                    break
-            run = bisect_left(sounds, pictures[picture] - ahead + 1, sound, audio_end)
-            out.append(sound_data[sound_at[sound] : sound_at[run]])
-            sound = run
-        if picture < video_end:
-            out.append(picture_data[picture_at[picture] : picture_at[video_end]])
-        if sound < audio_end:
-            out.append(sound_data[sound_at[sound] : sound_at[audio_end]])
-        if video_end > video.next:
-            video.next, video.last_ms = video_end, video.base_ms + pictures[video_end - 1]
-        if audio_end > audio.next:
-            audio.next, audio.last_ms = audio_end, audio.base_ms + sounds[audio_end - 1]
+            due, near = at_ms - audio.base_ms, sound + _NEAR
+            if near > audio.stop:
+                near = audio.stop
+            run = bisect_left(sounds, due, sound, near)
+            if run == near:
+                run = bisect_left(sounds, due, run, audio.stop)
+            if run > sound:
+                out.append(sound_data[sound_at[sound] : sound_at[run]])
+                sound = run
+        if picture > video.next:
+            video.next, video.last_ms = picture, video.base_ms + pictures[picture - 1]
+        if sound > audio.next:
+            audio.next, audio.last_ms = sound, audio.base_ms + sounds[sound - 1]
+        self.sent_until_ms = at_ms
+        return True
