@@ -1,4 +1,8 @@
-"""The only place where the engine reads a clock."""
+"""The only place where the engine reads a clock.
+
+All readings come from `time` as this module knows it, so that `playout.testing.virtual_time` can
+put a simulated clock in its place, for every caller at once.
+"""
 
 from __future__ import annotations
 
@@ -23,4 +27,4 @@ def utc_ns() -> int:
 
 def utc_now() -> datetime:
     """The wall clock as an aware datetime in UTC; may jump."""
-    return datetime.now(tz=UTC)
+    return datetime.fromtimestamp(time.time_ns() / 1e9, tz=UTC)
