@@ -16,8 +16,9 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from playout import __version__, clock
 from playout.errors import NodeProtocolError, PlayoutError
@@ -51,6 +52,26 @@ LONELY_SECONDS = 60.0
 """A pump without control, outputs or permission to send ends itself after this long."""
 
 
+class ControlWriter(Protocol):
+    """The part of an `asyncio.StreamWriter` towards control that a pump needs."""
+
+    def write(self, data: bytes) -> None:
+        """Send, sooner or later."""
+        ...
+
+    def close(self) -> None:
+        """End the conversation."""
+        ...
+
+    def is_closing(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until what was written is on its way."""
+        ...
+
+
 class Pump:
     """All outputs of one process, and the conversation with node control."""
 
@@ -61,7 +82,7 @@ class Pump:
         self.options = options
         self.outputs: dict[str, PumpedOutput] = {}
         self._deadline = deadline
-        self._control: asyncio.StreamWriter | None = None
+        self._control: ControlWriter | None = None
         self._report_now = asyncio.Event()
         self._changed: set[str] = set()
         self._told: list[dict[str, object]] | None = None
@@ -86,12 +107,22 @@ class Pump:
         """Listen for control at `path` until told to stop, or nobody needs us any more."""
         path.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._serve_control, path, limit=MAX_LINE_BYTES)
+
+        def hide() -> None:
+            server.close()
+            path.unlink(missing_ok=True)
+
+        await self.run(hide)
+        if self._conversations:
+            await asyncio.wait(self._conversations, timeout=1)
+
+    async def run(self, on_stop: Callable[[], None] = lambda: None) -> None:
+        """Report until told to stop; then call `on_stop` and end all outputs gracefully."""
         reporting = asyncio.create_task(self._report_for_ever(), name="reports")
         try:
             await self._stopped.wait()
         finally:
-            server.close()
-            path.unlink(missing_ok=True)
+            on_stop()
             for output in self.outputs.values():
                 output.stop()
             running = [output.task for output in self.outputs.values() if output.task]
@@ -104,8 +135,6 @@ class Pump:
                     async with asyncio.timeout(1):
                         await self._control.drain()
                 self._control.close()
-            if self._conversations:
-                await asyncio.wait(self._conversations, timeout=1)
 
     def stop(self) -> None:
         """End all outputs gracefully, then the process."""
@@ -116,27 +145,33 @@ class Pump:
     async def _serve_control(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        if self._control is not None:
-            # A restarted control replaces its predecessor, whose process is gone.
-            self._control.close()
-        self._control = writer
         task = asyncio.current_task()
         if task is not None:
             self._conversations.add(task)
             task.add_done_callback(self._conversations.discard)
         try:
-            writer.write(
-                encode("hello", pid=os.getpid(), release=__version__, outputs=self._list())
-            )
+            self.greet(writer)
             while line := await reader.readline():
-                self._take(decode(line))
+                self.take(decode(line))
         except (NodeProtocolError, ValueError, OSError) as error:
             log.warning("Control was cut off: %s", error)
         finally:
-            if self._control is writer:
-                self._control = None
-                self._lonely_since = clock.monotonic_ns()
+            self.part_from(writer)
             writer.close()
+
+    def greet(self, control: ControlWriter) -> None:
+        """Talk to this control from now on."""
+        if self._control is not None:
+            # A restarted control replaces its predecessor, whose process is gone.
+            self._control.close()
+        self._control = control
+        control.write(encode("hello", pid=os.getpid(), release=__version__, outputs=self._list()))
+
+    def part_from(self, control: ControlWriter) -> None:
+        """This control has hung up."""
+        if self._control is control:
+            self._control = None
+            self._lonely_since = clock.monotonic_ns()
 
     def _list(self) -> list[dict[str, object]]:
         return [
@@ -150,7 +185,8 @@ class Pump:
             for output in self.outputs.values()
         ]
 
-    def _take(self, message: dict[str, object]) -> None:
+    def take(self, message: dict[str, object]) -> None:
+        """Do what control says. Raises `NodeProtocolError` for what makes no sense."""
         match message["type"]:
             case "hello":
                 self._changed.update(self.outputs)

@@ -80,6 +80,8 @@ class OutputOptions:
     end_frame: int | None = None
     """Stop, once for all, before this video frame."""
     environment: Environment = field(default_factory=Environment)
+    time_scale: float = 1.0
+    """All waits between sessions are multiplied by this; simulations shorten them with the rest."""
 
 
 class Output:
@@ -152,10 +154,11 @@ class Output:
     async def run(self) -> None:
         """Connect, publish, reconnect; returns when the programme is over or nobody wants it."""
         loop = asyncio.get_running_loop()
+        scale = self._options.time_scale
         attempt, suspicious, down_since = 0, 0, loop.time()
         while not self._stopped.is_set():
             if not self._may_send():
-                await self._pause(FENCED_SECONDS)
+                await self._pause(FENCED_SECONDS * scale)
                 continue
             self._listener.connecting()
             self._acknowledged_at = None
@@ -165,7 +168,7 @@ class Output:
                 break
             except TrackError as error:
                 self._listener.missing(error)
-                await self._pause(MISSING_MEDIA_SECONDS)
+                await self._pause(MISSING_MEDIA_SECONDS * scale)
                 continue
             except ProgrammeError:
                 break
@@ -176,7 +179,8 @@ class Output:
             if self._stopped.is_set():
                 break
             now = loop.time()
-            if self._acknowledged_at is not None and now - self._acknowledged_at > STABLE_SECONDS:
+            stable = STABLE_SECONDS * scale
+            if self._acknowledged_at is not None and now - self._acknowledged_at > stable:
                 attempt, suspicious, down_since = 0, 0, now
             elif isinstance(failure, ConnectionLost) and self._was_publishing:
                 suspicious += 1
@@ -188,14 +192,14 @@ class Output:
             delay = delay_seconds(
                 failure,
                 attempt,
-                outage_seconds=now - down_since,
+                outage_seconds=(now - down_since) / scale,
                 random=self._environment.random(),
             )
             if delay is None:
                 self._listener.wrong(failure)
                 return
-            self._listener.lost(failure, delay)
-            await self._pause(delay)
+            self._listener.lost(failure, delay * scale)
+            await self._pause(delay * scale)
         self._listener.ended()
 
     async def _run_session(self) -> None:
