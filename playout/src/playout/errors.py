@@ -180,6 +180,13 @@ class TrackCorrupt(TrackError):
     code = "track.corrupt"
 
 
+class TrackUnreadable(TrackError):
+    """The file of a track that is on air was cut short, or its disk gives no more bytes."""
+
+    code = "track.unreadable"
+    advice = "Another item fills its place. Prepare the source again, and check the disk."
+
+
 class TrackVersionUnsupported(TrackError):
     """The track was written in a format that this release does not read."""
 

@@ -10,6 +10,9 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
+import mmap
+import os
 import socket
 import ssl
 import struct
@@ -27,6 +30,7 @@ from playout.errors import (
     IngestError,
     IngestTimeout,
     TlsFailed,
+    TrackUnreadable,
 )
 from playout.publisher.address import Address
 
@@ -37,7 +41,10 @@ SEND_BUFFER_BYTES = 256 << 10
 USER_TIMEOUT_MS = 12_000
 _IOV_MAX = 1000
 _READ_BYTES = 64 << 10
-_TLS_PIECE_BYTES = 32 << 10
+_RECORD_BYTES = 16 << 10
+_GATHER_BYTES = 192 << 10
+"""What is encrypted and sent by one call: a tick of 6 Mbit/s."""
+
 _TCP_INFO_BYTES = 256
 _BYTES_ACKED = struct.Struct("=Q")
 _BYTES_ACKED_AT = 120
@@ -62,7 +69,8 @@ class Transport(Protocol):
     def send(self, buffers: list[Buffer], size: int) -> bool:
         """Send or keep `buffers` of `size` bytes in all; False while some wait.
 
-        Raises `IngestError` when the connection is over.
+        Takes over the list. Raises `IngestError` when the connection is over, and
+        `TrackUnreadable` when media cannot be read; what was sent before it stays sent.
         """
         ...
 
@@ -83,7 +91,7 @@ class Transport(Protocol):
         ...
 
     def unsent_bytes(self) -> int:
-        """Bytes that wait in the kernel or here."""
+        """Bytes that waited in the kernel when `acked_bytes` was last called, or wait here."""
         ...
 
     def shutdown(self) -> None:
@@ -95,11 +103,31 @@ class Transport(Protocol):
         ...
 
 
-class PlainTransport:
-    """RTMP over TCP."""
+class _Socket:
+    """What plain and encrypted connections share: the descriptor and the kernel's counts."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._sendmsg = sock.sendmsg
+        self._acked = _acked(sock)
+        self._written = self._acked + _outstanding(sock)
+        """Bytes given to the kernel in all, so that what it holds needs no call of its own."""
+
+    def fileno(self) -> int:
+        """See `Transport`."""
+        return self._socket.fileno()
+
+    def acked_bytes(self) -> int:
+        """See `Transport`."""
+        self._acked = _acked(self._socket)
+        return self._acked
+
+
+class PlainTransport(_Socket):
+    """RTMP over TCP."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
         self._waiting: list[Buffer] = []
 
     def send(self, buffers: list[Buffer], size: int) -> bool:
@@ -109,8 +137,7 @@ class PlainTransport:
             sent = self._try(buffers)
             if sent == size:
                 return True
-        self._waiting.extend(buffers)
-        self._take_off(sent)
+        self._waiting.extend(_behind(buffers, sent) if sent else buffers)
         return False
 
     def flush(self) -> bool:
@@ -119,29 +146,21 @@ class PlainTransport:
             sent = self._try(self._waiting)
             if not sent:
                 return False
-            self._take_off(sent)
+            self._waiting = _behind(self._waiting, sent)
         return True
 
     def _try(self, buffers: list[Buffer]) -> int:
         """The bytes of `buffers` that the kernel takes now."""
         try:
-            return self._socket.sendmsg(buffers[:_IOV_MAX])
+            sent = self._sendmsg(buffers if len(buffers) <= _IOV_MAX else buffers[:_IOV_MAX])
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
+            if error.errno == errno.EFAULT:
+                raise _unreadable(error) from error
             raise _lost(error) from error
-
-    def _take_off(self, sent: int) -> None:
-        """Forget the first `sent` bytes of what waits."""
-        done, waiting = 0, self._waiting
-        for buffer in waiting:
-            if sent < len(buffer):
-                break
-            sent -= len(buffer)
-            done += 1
-        del waiting[:done]
-        if sent:
-            waiting[0] = memoryview(waiting[0])[sent:]
+        self._written += sent
+        return sent
 
     def receive(self) -> bytes | None:
         """See `Transport`."""
@@ -152,17 +171,9 @@ class PlainTransport:
         except OSError as error:
             raise _lost(error) from error
 
-    def fileno(self) -> int:
-        """See `Transport`."""
-        return self._socket.fileno()
-
-    def acked_bytes(self) -> int:
-        """See `Transport`."""
-        return _acked(self._socket)
-
     def unsent_bytes(self) -> int:
         """See `Transport`."""
-        return _outstanding(self._socket) + sum(len(buffer) for buffer in self._waiting)
+        return self._written - self._acked + sum(map(len, self._waiting))
 
     def shutdown(self) -> None:
         """See `Transport`."""
@@ -175,11 +186,45 @@ class PlainTransport:
         self._socket.close()
 
 
-class TlsTransport:
-    """RTMP over TLS, encrypted in memory piece by piece.
+class _Scratch:
+    """Memory in which the slices of one send are gathered for encryption; one for a process.
 
-    OpenSSL never gives back the memory that its largest piece took, so a whole lead must not pass
-    through at once; and what the kernel does not take waits as slices of the maps, unencrypted.
+    The kernel copies them there, as it does for a plain send: a track that was cut short under its
+    mapping gives an error, where reading it ourselves would end the process with SIGBUS.
+    """
+
+    def __init__(self) -> None:
+        self._descriptor = os.memfd_create("playout-gather", os.MFD_CLOEXEC)
+        os.ftruncate(self._descriptor, _GATHER_BYTES)
+        self._memory = memoryview(mmap.mmap(self._descriptor, _GATHER_BYTES))
+
+    def gather(self, buffers: list[Buffer], size: int) -> memoryview:
+        """The `size` bytes of `buffers` in a row, until the next call.
+
+        Raises `TrackUnreadable` when they cannot be read.
+        """
+        done = 0
+        while done < size:
+            try:
+                done += os.pwritev(self._descriptor, buffers[:_IOV_MAX], done)
+            except OSError as error:
+                raise _unreadable(error) from error
+            if done < size:
+                buffers = _behind(buffers, done)
+        return self._memory[:size]
+
+
+@functools.cache
+def _scratch() -> _Scratch:
+    return _Scratch()
+
+
+class TlsTransport(_Socket):
+    """RTMP over TLS: each tick is gathered once, encrypted once and sent by one call.
+
+    OpenSSL never gives back the memory that its largest piece took, so the tick passes through it
+    in records of 16 KiB. What the kernel does not take waits encrypted; while it waits nothing
+    more is encrypted, so that at most `_GATHER_BYTES` and the overhead of their records do.
     """
 
     def __init__(
@@ -189,56 +234,75 @@ class TlsTransport:
         incoming: ssl.MemoryBIO,
         outgoing: ssl.MemoryBIO,
     ) -> None:
-        self._socket = sock
+        super().__init__(sock)
         self._tls = tls
         self._incoming = incoming
         self._outgoing = outgoing
         self._clear: list[Buffer] = []
-        self._waiting = memoryview(b"")
+        self._waiting: list[Buffer] = []
 
     def send(self, buffers: list[Buffer], size: int) -> bool:
         """See `Transport`."""
-        self._clear.extend(buffers)
-        return self.flush()
+        if self._clear or self._waiting or size > _GATHER_BYTES:
+            self._clear.extend(buffers)
+            return self.flush()
+        self._encrypt(buffers, size)
+        return self._flush_encrypted()
 
-    def _encrypt(self) -> bool:
-        """Encrypt the next piece of what waits; False when nothing does."""
-        taken, room = 0, _TLS_PIECE_BYTES
-        piece: list[Buffer] = []
-        for buffer in self._clear:
-            if len(buffer) > room:
-                rest = memoryview(buffer)
-                piece.append(rest[:room])
-                self._clear[taken] = rest[room:]
-                break
-            piece.append(buffer)
-            room -= len(buffer)
-            taken += 1
-        del self._clear[:taken]
-        if not piece:
-            return False
-        clear = memoryview(b"".join(piece))
+    def _encrypt(self, buffers: list[Buffer], size: int) -> None:
+        """Make records of `buffers`, behind what waits."""
+        clear = _scratch().gather(buffers, size)
+        write, read, waiting = self._tls.write, self._outgoing.read, self._waiting
         try:
-            while clear:
-                clear = clear[self._tls.write(clear) :]
+            for at in range(0, size, _RECORD_BYTES):
+                write(clear[at : at + _RECORD_BYTES])
+                waiting.append(read())
         except ssl.SSLError as error:
             raise ConnectionLost("The encrypted connection broke.") from error
+
+    def _encrypt_more(self) -> bool:
+        """Encrypt as much as fits of what waits in clear; False when nothing does."""
+        room, taken = _GATHER_BYTES, 0
+        portion: list[Buffer] = []
+        for buffer in self._clear:
+            if len(buffer) > room:
+                if room:
+                    rest = memoryview(buffer)
+                    portion.append(rest[:room])
+                    self._clear[taken] = rest[room:]
+                    room = 0
+                break
+            portion.append(buffer)
+            room -= len(buffer)
+            taken += 1
+        if not portion:
+            return False
+        del self._clear[:taken]
+        self._encrypt(portion, _GATHER_BYTES - room)
         return True
 
     def flush(self) -> bool:
         """See `Transport`."""
-        while True:
-            if not self._waiting:
-                if not self._outgoing.pending and not self._encrypt():
-                    return True
-                self._waiting = memoryview(self._outgoing.read())
+        while self._flush_encrypted():
+            if not self._encrypt_more():
+                return True
+        return False
+
+    def _flush_encrypted(self) -> bool:
+        """Send the records that wait; True when none does any more."""
+        if self._outgoing.pending:
+            # Not ours: an answer that the protocol itself asked for.
+            self._waiting.append(self._outgoing.read())
+        while self._waiting:
             try:
-                sent = self._socket.send(self._waiting)
+                sent = self._sendmsg(self._waiting[:_IOV_MAX])
             except (BlockingIOError, InterruptedError):
                 return False
             except OSError as error:
                 raise _lost(error) from error
-            self._waiting = self._waiting[sent:]
+            self._written += sent
+            self._waiting = _behind(self._waiting, sent)
+        return True
 
     def receive(self) -> bytes | None:
         """See `Transport`."""
@@ -265,21 +329,13 @@ class TlsTransport:
             raise ConnectionLost("The encrypted connection broke.") from error
         finally:
             if self._outgoing.pending:
-                self.flush()
+                self._flush_encrypted()
         return clear
-
-    def fileno(self) -> int:
-        """See `Transport`."""
-        return self._socket.fileno()
-
-    def acked_bytes(self) -> int:
-        """See `Transport`."""
-        return _acked(self._socket)
 
     def unsent_bytes(self) -> int:
         """See `Transport`."""
-        clear = sum(len(buffer) for buffer in self._clear)
-        return _outstanding(self._socket) + len(self._waiting) + self._outgoing.pending + clear
+        waiting = sum(map(len, self._waiting)) + sum(map(len, self._clear))
+        return self._written - self._acked + waiting + self._outgoing.pending
 
     def shutdown(self) -> None:
         """See `Transport`."""
@@ -294,8 +350,17 @@ class TlsTransport:
     def close(self) -> None:
         """See `Transport`."""
         self._clear.clear()
-        self._waiting = memoryview(b"")
+        self._waiting.clear()
         self._socket.close()
+
+
+def _behind(buffers: list[Buffer], sent: int) -> list[Buffer]:
+    """What is left of `buffers` after their first `sent` bytes."""
+    for number, buffer in enumerate(buffers):
+        if sent < len(buffer):
+            return [memoryview(buffer)[sent:], *buffers[number + 1 :]]
+        sent -= len(buffer)
+    return []
 
 
 def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
@@ -409,6 +474,11 @@ def _not_connected(address: Address, error: OSError) -> IngestError:
 def _lost(error: OSError) -> ConnectionLost:
     reason = error.strerror or type(error).__name__
     return ConnectionLost(f"The connection to the ingest broke: {reason}.")
+
+
+def _unreadable(error: OSError) -> TrackUnreadable:
+    reason = error.strerror or type(error).__name__
+    return TrackUnreadable(f"A track on air cannot be read any more: {reason}.")
 
 
 def _acked(sock: socket.socket) -> int:
