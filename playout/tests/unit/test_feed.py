@@ -248,3 +248,43 @@ def test_rates_must_agree(items):
     other = Programme(0, Fraction(25), HOUSE_AUDIO.rate, (Version(1, 0, (items[0],)),))
     with pytest.raises(Exception, match="frames a second"):
         Feed(other, Shelf()).open(0)
+
+
+@pytest.mark.parametrize("with_sounds", [False, True])
+def test_a_feed_that_ends_at_a_key_frame_is_continued_by_one_that_opens_there(items, with_sounds):
+    sounds = ()
+    if with_sounds:
+        sounds = (Sound("s", items[1].audio, 40), Sound("t", items[0].audio, 25))
+    shelf, plan = Shelf(), programme(*items, sounds=sounds)
+    whole = Feed(plan, shelf)
+    whole.open(0)
+    expected = play(whole, 8000)
+    first = Feed(plan, shelf)
+    first.open(0)
+    begun = play(first, 3000)
+    end = first.next_key
+    assert end == 67 + 30
+    first.end_at(end)
+    play(first, 8000, sent=begun)
+    assert first.finished
+    second = Feed(plan, shelf)
+    second.open(end)
+    assert second.opening_frame == end
+    rest = play(second, 8000 - (8000 - second.sent_until_ms) % 250)
+    for kind in (8, 9):
+        both = begun.contents(kind) + rest.contents(kind)
+        assert both == expected.contents(kind)[: len(both)]
+        assert (begun.times(kind) + rest.times(kind)) == expected.times(kind)[: len(both)]
+        assert len(both) > 200
+
+
+def test_what_could_not_be_sent_leaves_no_trace_in_the_times(items):
+    feed = Feed(programme(*items), Shelf())
+    feed.open(0)
+    sent = play(feed, 3000)
+    feed.take(3250, [])
+    feed.take_back()
+    feed.jump(30 * 4)
+    play(feed, 8000, sent=sent)
+    picture = sent.contents(9).index("b:60")
+    assert sent.times(9)[picture] == frame_ms(67 + 60, PROFILE.rate)

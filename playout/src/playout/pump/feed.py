@@ -147,6 +147,9 @@ class Feed:
         self.ended = False
         """No pictures are left."""
         self.sent_until_ms = 0
+        self.joins = 0
+        """Items that followed another within this feed."""
+        self._before: tuple[int | None, bytes, int | None, bytes] = (None, b"", None, b"")
 
     # -- where it is ------------------------------------------------------------------------
 
@@ -162,6 +165,18 @@ class Feed:
     def track(self, kind: TrackKind) -> Track | None:
         """The track a lane is in."""
         return self._lanes[kind].track
+
+    @property
+    def opening_frame(self) -> int:
+        """The video frame that comes next; right after `open`, the one the session begins with."""
+        return self._video.start + self._video.next
+
+    @property
+    def next_key(self) -> int:
+        """The first frame not taken yet at which another session could begin."""
+        lane = self._video
+        key = lane.track.key_at_or_after(lane.next) if lane.track is not None else None
+        return lane.end if key is None else min(lane.start + key, lane.end)
 
     @property
     def finished(self) -> bool:
@@ -181,6 +196,30 @@ class Feed:
     def jump(self, frame: int) -> None:
         """Leave out everything before the first key frame not before `frame`."""
         self._move(frame, forward=True)
+
+    def end_at(self, frame: int) -> None:
+        """Let nothing out from video frame `frame` on, nor the sound that belongs to it.
+
+        What was taken already stays taken; see `next_key`.
+        """
+        self._end_frame = frame
+        placement = self._placement
+        if placement is not None and frame < placement.end:
+            self._cut(
+                Placement(
+                    placement.version, placement.item, placement.start, placement.begin, frame
+                )
+            )
+        if self.programme.sounds:
+            self._cut_sound(min(self._audio.end, audio_boundary(self.programme, frame)))
+
+    def take_back(self) -> None:
+        """Nothing of the last `take` was sent: count times from what was sent before it.
+
+        The feed must `jump` before anything else is taken.
+        """
+        video, audio = self._video, self._audio
+        video.last_ms, video.header, audio.last_ms, audio.header = self._before
 
     def _move(self, frame: int, *, forward: bool) -> None:
         frame = max(frame, self.programme.versions[0].effective_from)
@@ -206,19 +245,30 @@ class Feed:
         if renewed is None or renewed.start != placement.start:
             return
         if renewed.end != placement.end:
-            self._placement = renewed
-            self._video.end = renewed.end
-            self._video.stop = max(
-                self._video.next, min(renewed.end - renewed.start, self._video_frames())
+            self._cut(renewed)
+
+    def _cut(self, renewed: Placement) -> None:
+        """Let the placement on air end where `renewed` does."""
+        self._placement = renewed
+        self._video.end = renewed.end
+        self._video.stop = max(
+            self._video.next, min(renewed.end - renewed.start, self._video_frames())
+        )
+        self._video.end_ms = frame_ms(renewed.end, self.programme.video_rate)
+        if not self.programme.sounds:
+            sound = linked_sound(self.programme, renewed)
+            self._sounds = deque(
+                sound if known.start == sound.start else known for known in self._sounds
             )
-            self._video.end_ms = frame_ms(renewed.end, programme.video_rate)
-            if not programme.sounds:
-                sound = linked_sound(programme, renewed)
-                lane = self._audio
-                if lane.track is not None and lane.start == sound.start:
-                    lane.end = sound.end
-                    lane.stop = max(lane.next, min(sound.end - sound.start, lane.track.frames))
-                    lane.end_ms = lane.origin_ms + frame_ms(sound.end, lane.rate)
+            if self._audio.start == sound.start:
+                self._cut_sound(sound.end)
+
+    def _cut_sound(self, end: int) -> None:
+        lane = self._audio
+        if lane.track is not None:
+            lane.end = end
+            lane.stop = max(lane.next, min(end - lane.start, lane.track.frames))
+            lane.end_ms = lane.origin_ms + frame_ms(end, lane.rate)
 
     def _video_frames(self) -> int:
         return self._video.track.frames if self._video.track is not None else 0
@@ -254,6 +304,8 @@ class Feed:
                 if placement.start + key < placement.begin:
                     key = track.key_at_or_after(placement.begin - placement.start) or 0
             begin = placement.start + key
+        if self._placement is not None and not seek_key:
+            self.joins += 1
         self._video.enter(track, placement.start, begin, placement.end)
         self._placement = placement
         if not self.programme.sounds:
@@ -330,6 +382,7 @@ class Feed:
         Sets `ended` when the programme has nothing more.
         """
         video, audio = self._video, self._audio
+        self._before = (video.last_ms, video.header, audio.last_ms, audio.header)
         if (
             until_ms <= video.end_ms
             and until_ms <= audio.end_ms
