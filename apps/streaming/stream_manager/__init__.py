@@ -1,0 +1,53 @@
+"""The only writer of desired state: streams, their destinations, playlists and programmes.
+
+Nobody "starts" a stream here: we write down what is wished, and nodes close the difference.
+Every function is one transaction, may be called twice, and returns before anything is on air.
+"""
+
+from apps.streaming.stream_manager.playlists import (
+    Moved,
+    add_items,
+    create_playlist,
+    delete_playlist,
+    move_item,
+    place_item,
+    remove_item,
+    remove_items,
+    rename_playlist,
+    restore_item,
+    set_order,
+)
+from apps.streaming.stream_manager.programmes import CHANNEL, StreamIsOnAir, refresh_programme
+from apps.streaming.stream_manager.starting import (
+    Check,
+    StartRefused,
+    checks,
+    start_stream,
+    stop_stream,
+)
+from apps.streaming.stream_manager.streams import create_stream, delete_stream, update_stream
+
+__all__ = [
+    "CHANNEL",
+    "Check",
+    "Moved",
+    "StartRefused",
+    "StreamIsOnAir",
+    "add_items",
+    "checks",
+    "create_playlist",
+    "create_stream",
+    "delete_playlist",
+    "delete_stream",
+    "move_item",
+    "place_item",
+    "refresh_programme",
+    "remove_item",
+    "remove_items",
+    "rename_playlist",
+    "restore_item",
+    "set_order",
+    "start_stream",
+    "stop_stream",
+    "update_stream",
+]

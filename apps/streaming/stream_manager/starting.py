@@ -1,0 +1,180 @@
+"""Start and stop: what a stream needs before it can start, and the wish itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.accounts.models import User
+from apps.core.wake import wake_on_commit
+from apps.streaming import destinations, events, selectors
+from apps.streaming.models import Desired, Output, Stream
+from apps.streaming.stream_manager.programmes import CHANNEL, begin_programme, locked
+
+
+class StartRefused(Exception):
+    """The stream cannot be started as it is; `problems` says in plain words what is missing."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(" ".join(problems))
+        self.problems = tuple(problems)
+
+
+def start_stream(*, stream: Stream, by: User | None = None) -> bool:
+    """Ask for `stream` to be on air. Returns before it is; False when it was wished already.
+
+    Raises `StartRefused` and changes nothing when something is missing.
+    """
+    with transaction.atomic():
+        stream = locked(stream)
+        if stream.desired == Desired.ON:
+            return False
+        outputs = list(stream.outputs.select_related("destination").defer("destination__key"))
+        items = selectors.ready_items(stream)
+        problems = _problems(stream, items, outputs)
+        if problems:
+            raise StartRefused(problems)
+        now = timezone.now()
+        begin_programme(stream, items, now=now)
+        stream.desired = Desired.ON
+        stream.generation += 1
+        stream.started_at, stream.stopped_at = now, None
+        stream.save(
+            update_fields=[
+                "desired", "generation", "started_at", "stopped_at", "timeline_epoch", "updated_at",
+            ]
+        )  # fmt: skip
+        try:
+            with transaction.atomic():
+                for output in outputs:
+                    Output.objects.filter(pk=output.pk).update(
+                        desired=Desired.ON,
+                        generation=F("generation") + 1,
+                        profile=stream.profile,
+                        publishing_point=output.destination.fingerprint,
+                    )
+        except IntegrityError:
+            # Somebody else started the same publishing point since we looked.
+            raise StartRefused([str(_KEY_IN_USE)]) from None
+        events.record(stream, "stream.start_requested", "Start was asked for.", by=by)
+        wake_on_commit(CHANNEL, stream.pk)
+    return True
+
+
+def stop_stream(
+    *, stream: Stream, by: User | None = None, reason: str = "Stop was asked for."
+) -> bool:
+    """Ask for `stream` to be off. Returns before it is; False when it was off already."""
+    with transaction.atomic():
+        stream = locked(stream)
+        if stream.desired == Desired.OFF:
+            return False
+        stream.desired = Desired.OFF
+        stream.generation += 1
+        stream.stopped_at = timezone.now()
+        stream.save(update_fields=["desired", "generation", "stopped_at", "updated_at"])
+        stream.outputs.update(
+            desired=Desired.OFF, generation=F("generation") + 1, publishing_point=""
+        )
+        events.record(stream, "stream.stop_requested", reason, by=by)
+        wake_on_commit(CHANNEL, stream.pk)
+    return True
+
+
+_KEY_IN_USE = gettext_lazy(
+    "Another stream uses this stream key. Stop that one first, or use another key."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a stream needs before it can start."""
+
+    what: Literal["playlist", "videos", "destination", "key"]
+    problems: tuple[str, ...]
+    """What is missing and what to do, in plain words."""
+    waits: bool = False
+    """It cannot be told before another check is well."""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is missing here."""
+        return not self.problems and not self.waits
+
+
+def checks(stream: Stream) -> list[Check]:
+    """Whether `stream` is ready to go live: what `start_stream` would refuse, and what is well.
+
+    Six queries or fewer, whatever is in the playlist, while there is one output.
+    """
+    outputs = list(stream.outputs.select_related("destination").defer("destination__key"))
+    return _checks(stream, selectors.ready_items(stream), outputs)
+
+
+def _problems(
+    stream: Stream, items: Sequence[selectors.ReadyItem], outputs: Sequence[Output]
+) -> list[str]:
+    return [text for check in _checks(stream, items, outputs) for text in check.problems]
+
+
+def _checks(
+    stream: Stream, items: Sequence[selectors.ReadyItem], outputs: Sequence[Output]
+) -> list[Check]:
+    playlist, videos, destination, key = [], [], [], []
+    if stream.playlist_id is None:
+        playlist.append(_("The stream has no playlist. Choose one."))
+    elif not items:
+        if selectors.is_playlist_empty(stream.playlist_id):
+            playlist.append(_("The playlist is empty. Add at least one video to it."))
+        else:
+            videos.append(
+                _("No video of the playlist is prepared yet. Wait until one is, then start.")
+            )
+    if not outputs:
+        destination.append(_("The stream has no destination. Give an address and a stream key."))
+    for output in outputs:
+        try:
+            destinations.check(output.destination.address)
+        except destinations.DestinationRefused as refused:
+            destination.append(str(refused))
+        busy = (
+            Output.objects.filter(destination__fingerprint=output.destination.fingerprint)
+            .exclude(stream=stream)
+            .filter(Q(desired=Desired.ON) | ~Q(node="") & Q(expires_at__gt=Now()))
+            .select_related("stream")
+            .first()
+        )
+        if busy is None:
+            continue
+        if busy.stream.workspace_id != stream.workspace_id:
+            key.append(str(_KEY_IN_USE))
+        elif busy.desired == Desired.ON:
+            key.append(
+                _(
+                    "The stream “%(title)s” is using this stream key. Stop it first, or use "
+                    "another key."
+                )
+                % {"title": busy.stream.title}
+            )
+        else:
+            key.append(
+                _(
+                    "The stream “%(title)s” is still closing its session with this stream key. "
+                    "Try again in a few seconds."
+                )
+                % {"title": busy.stream.title}
+            )
+    return [
+        Check("playlist", tuple(playlist)),
+        Check("videos", tuple(videos), waits=bool(playlist)),
+        Check("destination", tuple(destination)),
+        Check("key", tuple(key), waits=not outputs),
+    ]
