@@ -19,6 +19,7 @@ class Deadline:
 
     def __init__(self, path: Path) -> None:
         """Map `path`, which is made when it is missing; a fresh one forbids sending."""
+        self.path = path
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(descriptor).st_size < _LAYOUT.size:

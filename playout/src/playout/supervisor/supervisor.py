@@ -120,12 +120,14 @@ class Supervisor:
             while not stop.is_set():
                 await self.sweep()
                 waking = asyncio.create_task(self._woken.wait(), name="wake")
-                await asyncio.wait(
-                    (stopping, waking),
-                    timeout=self._timing.sweep,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                waking.cancel()
+                try:
+                    await asyncio.wait(
+                        (stopping, waking),
+                        timeout=self._timing.sweep,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                finally:
+                    waking.cancel()
                 self._woken.clear()
         finally:
             stopping.cancel()

@@ -60,6 +60,11 @@ class MemoryStore:
         with self._lock:
             del self._rows[output_id]
 
+    def wish_of(self, output_id: str) -> DesiredOutput:
+        """What is wished for the output now."""
+        with self._lock:
+            return self._rows[output_id].wish
+
     # -- what happened ----------------------------------------------------------------------
 
     def report_of(self, output_id: str) -> OutputReport | None:

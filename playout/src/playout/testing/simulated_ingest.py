@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playout.errors import ConnectionLost, ProtocolViolation
 from playout.testing.network import SimulatedNetwork, SimulatedSocket
-from playout.testing.recording import IngestConnection, Manners, RecordingIngest
+from playout.testing.recording import IngestConnection, Manners, RecordingIngest, SessionRecord
 
 
 class SimulatedIngest(RecordingIngest):
@@ -21,6 +21,8 @@ class SimulatedIngest(RecordingIngest):
         super().__init__(manners)
         self._network = network
         self._served: dict[SimulatedSocket, IngestConnection] = {}
+        self.socket_of: dict[SessionRecord, SimulatedSocket] = {}
+        """The server's end of each accepted session."""
         self.is_reading = True
         """Cleared, nothing is read any more while all connections stay open."""
         network.listen(host, port, self._accept)
@@ -32,7 +34,7 @@ class SimulatedIngest(RecordingIngest):
         loop.add_reader(socket.fileno(), self._readable, socket, connection)
 
     def _now_ns(self) -> int:
-        return self._network.loop.clock.monotonic_ns()
+        return self._network.loop.clock.boottime_ns()
 
     def read_on(self, is_reading: bool) -> None:
         """Stop reading, as a frozen server does, or go on."""
@@ -76,6 +78,8 @@ class SimulatedIngest(RecordingIngest):
             self._leave(socket, str(error))
             socket.close()
             return
+        if connection.session is not None:
+            self.socket_of[connection.session] = socket
         self._send(socket, answer)
 
     def _send(self, socket: SimulatedSocket, answer: bytes) -> None:
