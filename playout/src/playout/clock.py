@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 
 
 def monotonic_ns() -> int:
-    """Nanoseconds on the clock that paces media; never jumps, stops while the machine sleeps."""
+    """Nanoseconds on a clock that never jumps, and stops while the machine sleeps."""
     return time.monotonic_ns()
 
 
 def boottime_ns() -> int:
-    """Nanoseconds since boot, sleep included; the clock of lease deadlines."""
+    """Nanoseconds since boot, sleep included; the clock of media and of lease deadlines."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 

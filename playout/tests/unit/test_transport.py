@@ -116,3 +116,29 @@ async def test_a_mapped_file_that_was_cut_short_is_an_error_and_not_the_end(
         transport.shutdown()
         may_read.set()
         assert await asyncio.wait_for(taken, 10) == b"what follows"
+
+
+async def test_an_abort_takes_back_what_the_far_end_has_not_read() -> None:
+    ended = asyncio.Event()
+    heard: list[object] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(1 << 16):
+                heard.append(len(data))
+            heard.append("end")
+        except ConnectionResetError:
+            heard.append("reset")
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    transport = await connect(parse_address(f"rtmp://127.0.0.1:{port}/live/key"))
+    assert transport.send([b"some"], 4)
+    await asyncio.sleep(0.05)
+    transport.abort()
+    await asyncio.wait_for(ended.wait(), 5)
+    assert heard == [4, "reset"]
+    server.close()
+    await server.wait_closed()

@@ -38,8 +38,9 @@ class Connect(Protocol):
 class Environment:
     """Sources of time, chance and connections; the same for all outputs of a pump."""
 
-    monotonic_ns: Callable[[], int] = clock.monotonic_ns
-    """Paces media; must advance with the event loop's own clock."""
+    monotonic_ns: Callable[[], int] = clock.boottime_ns
+    """Paces media, and goes on while the machine sleeps: what is on air is a matter of the instant,
+    not of who slept."""
     utc_ns: Callable[[], int] = clock.utc_ns
     """Says when a programme's epoch was; may jump."""
     random: Callable[[], float] = random.random

@@ -160,11 +160,16 @@ class Session:
             polite = True
         finally:
             self._disarm()
+            everything_arrived = False
             try:
-                if polite:
-                    await self._farewell()
+                everything_arrived = polite and await self._farewell()
             finally:
-                transport.close()
+                # What waits in the kernel would be delivered whenever the network heals: into the
+                # next session, or after another node has taken over.
+                if everything_arrived:
+                    transport.close()
+                else:
+                    transport.abort()
 
     def stop(self) -> None:
         """End the session as soon as the message in flight is out; `run` then returns."""
@@ -452,8 +457,11 @@ class Session:
             self._loop.remove_reader(descriptor)
             self._loop.remove_writer(descriptor)
 
-    async def _farewell(self) -> None:
-        """Unpublish, and wait until the far end has read everything: a reset would cut the tail."""
+    async def _farewell(self) -> bool:
+        """Unpublish, and wait until the far end has read everything: a reset would cut the tail.
+
+        False when something may still be on its way.
+        """
         self._rtmp.unpublish()
         transport = self._transport
         with contextlib.suppress(TimeoutError, IngestError, ProtocolViolation):
@@ -462,12 +470,19 @@ class Session:
                 transport.send([farewell], len(farewell))
                 while not transport.flush():
                     await self._writable()
+                    if not self._may_send():
+                        return False
                 transport.shutdown()
                 while True:
                     await self._readable()
                     while (data := transport.receive()) is not None:
                         if not data:
-                            return
+                            return True
+        try:
+            transport.acked_bytes()
+            return transport.unsent_bytes() == 0
+        except OSError:
+            return False
 
     async def _writable(self) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()

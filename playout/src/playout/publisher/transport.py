@@ -48,6 +48,7 @@ _GATHER_BYTES = 192 << 10
 _TCP_INFO_BYTES = 256
 _BYTES_ACKED = struct.Struct("=Q")
 _BYTES_ACKED_AT = 120
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 AddressCheck = Callable[[str, int], bool]
 """Says whether a resolved IP address and port may be connected to."""
@@ -99,7 +100,11 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the connection."""
+        """Release the connection; the kernel goes on delivering what it holds."""
+        ...
+
+    def abort(self) -> None:
+        """Release the connection and what the kernel holds: nothing of it arrives any more."""
         ...
 
 
@@ -121,6 +126,17 @@ class _Socket:
         """See `Transport`."""
         self._acked = _acked(self._socket)
         return self._acked
+
+    def close(self) -> None:
+        """See `Transport`."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """See `Transport`."""
+        with contextlib.suppress(OSError):
+            # Closing now throws the send buffer away and resets the connection.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.close()
 
 
 class PlainTransport(_Socket):

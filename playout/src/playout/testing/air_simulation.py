@@ -112,7 +112,7 @@ def _reset(air: Air) -> None:
 
 
 def _hang_up(air: Air) -> None:
-    air.count(air.network.hang_up(HOST))
+    air.count(air.ingest.hang_up())
 
 
 def _restart(air: Air) -> None:

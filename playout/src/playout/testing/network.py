@@ -422,13 +422,6 @@ class SimulatedNetwork:
             socket.broke("Connection reset by peer")
         return len(found)
 
-    def hang_up(self, host: str) -> int:
-        """Let the host close all its connections in good order; how many there were."""
-        found = self.clients(host)
-        for socket in found:
-            socket.peer.close()
-        return len(found)
-
     def conditions_of(self, socket: SimulatedSocket) -> Conditions:
         """The conditions that a connection lives under."""
         return self._conditions[socket]

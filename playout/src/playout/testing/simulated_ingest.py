@@ -51,6 +51,14 @@ class SimulatedIngest(RecordingIngest):
             self._leave(socket, "the server died")
             socket.abort()
 
+    def hang_up(self) -> int:
+        """Close all connections in good order; how many there were."""
+        found = list(self._served)
+        for socket in found:
+            self._leave(socket, "the server hung up")
+            socket.close()
+        return len(found)
+
     def ping_all(self) -> None:
         """Ask all publishers whether they are alive."""
         for socket, connection in list(self._served.items()):
