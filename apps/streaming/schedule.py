@@ -141,18 +141,29 @@ def _version(row: VersionRow) -> Version:
 
 def located(programme: Programme, directory: Callable[[str], str]) -> Programme:
     """The same programme with directories of this machine in place of ids of tracks."""
+
+    def here(items: Iterable[Item]) -> tuple[Item, ...]:
+        return tuple(
+            replace(item, video=directory(item.video), audio=directory(item.audio))
+            for item in items
+        )
+
     return replace(
         programme,
         versions=tuple(
+            replace(version, items=here(version.items)) for version in programme.versions
+        ),
+        sound_versions=tuple(
             replace(
                 version,
-                items=tuple(
-                    replace(item, video=directory(item.video), audio=directory(item.audio))
-                    for item in version.items
+                sounds=tuple(
+                    replace(sound, audio=directory(sound.audio)) for sound in version.sounds
                 ),
             )
-            for version in programme.versions
+            for version in programme.sound_versions
         ),
+        cards=tuple(replace(card, video=directory(card.video)) for card in programme.cards),
+        filler=here(programme.filler),
     )
 
 
@@ -165,12 +176,11 @@ def until(programme: Programme, *, now_ns: int) -> Programme:
 
 def tracks(programme: Programme) -> set[str]:
     """Ids of all tracks that the programme may need."""
-    return {
-        track
-        for version in programme.versions
-        for item in version.items
-        for track in (item.video, item.audio)
-    }
+    items = [item for version in programme.versions for item in version.items]
+    found = {track for item in (*items, *programme.filler) for track in (item.video, item.audio)}
+    found.update(sound.audio for version in programme.sound_versions for sound in version.sounds)
+    found.update(card.video for card in programme.cards)
+    return found
 
 
 def tracks_due(programme: Programme, *, now_ns: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from playout.media import HOUSE_AUDIO, TrackKind, video_profile
 from playout.pump.feed import Feed
 from playout.pump.shelf import Shelf
 from playout.timebase import frame_ms
-from playout.timeline.programme import Item, Programme, Sound, Version
+from playout.timeline.programme import Item, Programme, Sound, SoundVersion, Version
 from playout.tracks.packetiser import message_body
 from playout.tracks.writer import TrackWriter
 
@@ -34,7 +34,8 @@ def write_item(directory: Path, name: str, frames: int, header: bytes = b"golden
 
 def programme(*items: Item, loop: bool = True, sounds: tuple[Sound, ...] = ()) -> Programme:
     version = Version(1, 0, tuple(items), loop=loop)
-    return Programme(0, PROFILE.rate, HOUSE_AUDIO.rate, (version,), sounds)
+    radio = (SoundVersion(1, 0, sounds),) if sounds else ()
+    return Programme(0, PROFILE.rate, HOUSE_AUDIO.rate, (version,), radio)
 
 
 class Sent:

@@ -16,15 +16,15 @@ from playout.node.messages import (
 from playout.publisher.reachability import address_check
 from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
 from playout.supervisor.states import OutputState
-from playout.timeline.programme import Item, Programme, Sound, Version
+from playout.timeline.programme import Item, Programme, Sound, SoundVersion, Version
 
 PROGRAMME = Programme(
     1_795_000_000_000_000_000,
     video_profile("720p25").rate,
     HOUSE_AUDIO.rate,
     (Version(4, 75, (Item("a", "/v", "/a", 100, "Ä"), Item("b", "/v", "/a", 50)), 1, 25, False),),
-    (Sound("s", "/a", 30),),
-    "720p25@1",
+    (SoundVersion(1, 0, (Sound("s", "/a", 30),)),),
+    profile="720p25@1",
 )
 
 

@@ -21,7 +21,7 @@ from playout.publisher.address import Address, parse_address
 from playout.publisher.output import Output, OutputOptions
 from playout.publisher.transport import tls_context
 from playout.pump.shelf import Shelf
-from playout.timeline.programme import Item, Programme, Sound, Version
+from playout.timeline.programme import Item, Programme, Sound, SoundVersion, Version
 
 KEY_VARIABLE = "PLAYOUT_KEY"
 _STATUS_SECONDS = 1.0
@@ -139,7 +139,7 @@ def load_programme(args: argparse.Namespace) -> Programme:
         video_rate=video.description.rate,
         audio_rate=first_sound.description.rate,
         versions=(Version(1, 0, tuple(items), loop=loop),),
-        sounds=sounds,
+        sound_versions=(SoundVersion(1, 0, sounds),) if sounds else (),
         profile=video.description.profile,
     )
 

@@ -210,7 +210,7 @@ class Feed:
                     placement.version, placement.item, placement.start, placement.begin, frame
                 )
             )
-        if self.programme.sounds:
+        if self.programme.sound_versions:
             self._cut_sound(min(self._audio.end, audio_boundary(self.programme, frame)))
 
     def take_back(self) -> None:
@@ -255,7 +255,7 @@ class Feed:
             self._video.next, min(renewed.end - renewed.start, self._video_frames())
         )
         self._video.end_ms = frame_ms(renewed.end, self.programme.video_rate)
-        if not self.programme.sounds:
+        if not self.programme.sound_versions:
             sound = linked_sound(self.programme, renewed)
             self._sounds = deque(
                 sound if known.start == sound.start else known for known in self._sounds
@@ -308,7 +308,7 @@ class Feed:
             self.joins += 1
         self._video.enter(track, placement.start, begin, placement.end)
         self._placement = placement
-        if not self.programme.sounds:
+        if not self.programme.sound_versions:
             sound = linked_sound(self.programme, placement)
             self._sounds.append(sound)
         return True
@@ -350,7 +350,7 @@ class Feed:
     def _enter_audio(self, aac_frame: int) -> bool:
         """Put the audio lane on AAC frame `aac_frame`; False when no sound is known there yet."""
         sound: SoundPlacement | None
-        if self.programme.sounds:
+        if self.programme.sound_versions:
             sound = sound_at(self.programme, aac_frame)
             if sound is not None and self._end_frame is not None:
                 end = min(sound.end, audio_boundary(self.programme, self._end_frame))

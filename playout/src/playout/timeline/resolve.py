@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from playout.timebase import convert_frames
-from playout.timeline.programme import Item, Programme, Sound, Version
+from playout.timeline.order import Play
+from playout.timeline.programme import Card, Item, Programme, SoundVersion, V, Version
+
+ROTATION_SECONDS = 14 * 24 * 3600
+"""Sessions are renewed this often, long before timestamps of 32 or even 31 bits run over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,9 @@ class Placement:
     begin: int
     end: int
     """First frame that no longer belongs to this placement."""
+    cycle: int = 0
+    place: int = 0
+    """Position in the order of the cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +40,66 @@ class SoundPlacement:
     start: int
     begin: int
     end: int
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where an instant lies within a list of versions."""
+
+    index: int
+    """Of the version."""
+    play: Play
+    start: int
+    begin: int
+    end: int
 
 
 def placement_at(programme: Programme, frame: int) -> Placement | None:
     """The item that shows video frame `frame`; None before the first and after the last."""
-    index = bisect_right([v.effective_from for v in programme.versions], frame) - 1
+    found = find(programme.versions, frame)
+    if found is None:
+        return None
+    version = programme.versions[found.index]
+    return Placement(
+        version=version.n,
+        item=version.items[found.play.index],
+        start=found.start,
+        begin=found.begin,
+        end=found.end,
+        cycle=found.play.cycle,
+        place=found.play.place,
+    )
+
+
+def find(versions: Sequence[V], frame: int) -> _Found | None:
+    """Which play of which version covers `frame`; O(log n) in versions and entries."""
+    index = bisect_right(versions, frame, key=_effective_from) - 1
     if index < 0:
         return None
-    until = None
-    if index + 1 < len(programme.versions):
-        until = programme.versions[index + 1].effective_from
-    return _within(programme.versions[index], frame, until)
-
-
-def _within(version: Version, frame: int, until: int | None) -> Placement | None:
-    entered = sum(item.frames for item in version.items[: version.entry]) + version.offset
-    position = entered + frame - version.effective_from
-    passes, position = divmod(position, version.cycle_frames)
-    if passes and not version.loop:
+    version = versions[index]
+    orders = version.orders
+    elapsed = frame - version.effective_from + version.offset
+    play = orders.locate(version.cycle, elapsed + orders.begin(version.cycle, version.entry))
+    if play.cycle > version.cycle and not version.loop:
         return None
-    for item in version.items:
-        if position < item.frames:
-            start = frame - position
-            end = start + item.frames
-            return Placement(
-                version=version.n,
-                item=item,
-                start=start,
-                begin=max(start, version.effective_from),
-                end=end if until is None else min(end, until),
-            )
-        position -= item.frames
-    raise AssertionError("a position within the cycle belongs to an item")
+    start = frame - play.into
+    end = start + version.entries[play.index].frames
+    if index + 1 < len(versions):
+        end = min(end, versions[index + 1].effective_from)
+    return _Found(index, play, start, max(start, version.effective_from), end)
+
+
+def _effective_from(version: Version | SoundVersion) -> int:
+    return version.effective_from
+
+
+def card_at(programme: Programme, frame: int) -> Card | None:
+    """The card that covers video frame `frame`."""
+    index = bisect_right(programme.cards, frame, key=lambda card: card.begin) - 1
+    if index < 0 or programme.cards[index].end <= frame:
+        return None
+    return programme.cards[index]
 
 
 def audio_boundary(programme: Programme, frame: int) -> int:
@@ -82,13 +119,14 @@ def linked_sound(programme: Programme, placement: Placement) -> SoundPlacement:
         start=audio_boundary(programme, placement.start),
         begin=audio_boundary(programme, placement.begin),
         end=audio_boundary(programme, placement.end),
+        title=placement.item.title,
     )
 
 
 def sound_at(programme: Programme, aac_frame: int) -> SoundPlacement | None:
     """The stretch of sound that holds AAC frame `aac_frame`."""
-    if programme.sounds:
-        return _looped_sound(programme.sounds, aac_frame)
+    if programme.sound_versions:
+        return _own_sound(programme.sound_versions, aac_frame)
     guess = convert_frames(aac_frame, programme.audio_rate, programme.video_rate)
     # Rounding may put the guess one placement too far on either side of a join.
     for frame in (guess, guess - 1, guess + 1):
@@ -100,13 +138,62 @@ def sound_at(programme: Programme, aac_frame: int) -> SoundPlacement | None:
     return None
 
 
-def _looped_sound(sounds: tuple[Sound, ...], aac_frame: int) -> SoundPlacement | None:
-    if aac_frame < 0:
+def _own_sound(versions: tuple[SoundVersion, ...], aac_frame: int) -> SoundPlacement | None:
+    found = find(versions, aac_frame)
+    if found is None:
         return None
-    position = aac_frame % sum(sound.frames for sound in sounds)
-    for sound in sounds:
-        if position < sound.frames:
-            start = aac_frame - position
-            return SoundPlacement(sound.id, sound.audio, start, start, start + sound.frames)
-        position -= sound.frames
-    raise AssertionError("a position within the cycle belongs to a sound")
+    sound = versions[found.index].sounds[found.play.index]
+    return SoundPlacement(
+        sound.id, sound.audio, found.start, found.begin, found.end, sound.title
+    )  # fmt: skip
+
+
+# -- timestamps on the wire ---------------------------------------------------------------------
+
+
+def wire_origin(programme: Programme, frame: int, *, period: int | None = ROTATION_SECONDS) -> int:
+    """The video frame that counts as timestamp 0 in a session that opens at `frame`.
+
+    It is the last multiple of `period` seconds since the epoch that some join has followed by
+    then: sessions that are on air change at that join (see `rotation_at`), and one that begins
+    before it still counts as they do. Nothing of the past enters but the join itself, so a node
+    that has forgotten old versions finds the same. Without a period it is the epoch.
+    """
+    if not period:
+        return 0
+    turn = _turn_of(frame, period, programme.video_rate)
+    while turn > 0 and _join_after(programme, _multiple(turn, period, programme)) > frame:
+        turn -= 1
+    return _multiple(turn, period, programme) if turn > 0 else 0
+
+
+def rotation_at(programme: Programme, frame: int, *, period: int | None = ROTATION_SECONDS) -> int:
+    """The join at which a session that opened at `frame` gives way to the next one.
+
+    It is -1 without a period. A new version may move it, so ask again after an edit.
+    """
+    if not period:
+        return -1
+    origin = wire_origin(programme, frame, period=period)
+    turn = _turn_of(origin, period, programme.video_rate) + 1
+    return _join_after(programme, _multiple(turn, period, programme))
+
+
+def _turn_of(frame: int, period: int, rate: Fraction) -> int:
+    return frame * rate.denominator // (period * rate.numerator)
+
+
+def _multiple(turn: int, period: int, programme: Programme) -> int:
+    rate = programme.video_rate
+    return -(-turn * period * rate.numerator // rate.denominator)
+
+
+def _join_after(programme: Programme, frame: int) -> int:
+    """The first join not before `frame`."""
+    first = programme.versions[0].effective_from
+    if frame <= first:
+        return first
+    placement = placement_at(programme, frame)
+    if placement is None or placement.begin == frame:
+        return frame
+    return placement.end

@@ -1,0 +1,384 @@
+"""Changes of a programme on air, as new versions to append.
+
+All functions are pure. They take the programme as it is and the earliest frame at which something
+may change, which the caller puts far enough ahead for every node to know it in time, and return
+the versions that make the change, numbered after the last one; none when there is nothing to
+change. A new version takes the place of all older ones that would begin with it or after it: see
+`appended`.
+
+What follows on the line is kept. A version that begins where the one before it passes from one
+entry to the next, such as the two of "play next", moves with that join when something before it
+is cut short. One that cuts in at a time of its own keeps that time, on the next key frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from playout.errors import ProgrammeError, UnknownProfile
+from playout.media import GOP_SECONDS, video_profile
+from playout.timeline.programme import (
+    Item,
+    Programme,
+    Sound,
+    SoundVersion,
+    V,
+    Version,
+)
+from playout.timeline.resolve import find
+
+At = Literal["item", "key"]
+"""A change takes effect where an item ends, or at the next key frame."""
+
+
+def gop_frames(programme: Programme) -> int:
+    """Video frames from one key frame of an item to the next."""
+    try:
+        return video_profile(programme.profile).gop_frames
+    except UnknownProfile:
+        return round(GOP_SECONDS * programme.video_rate)
+
+
+def appended(
+    programme: Programme,
+    versions: Sequence[Version] = (),
+    sound_versions: Sequence[SoundVersion] = (),
+) -> Programme:
+    """The programme with newer versions, which replace those that begin with them or later."""
+    return replace(
+        programme,
+        versions=_appended(programme.versions, versions),
+        sound_versions=_appended(programme.sound_versions, sound_versions),
+    )
+
+
+def _appended(versions: Sequence[V], newer: Sequence[V]) -> tuple[V, ...]:
+    kept = list(versions)
+    for version in newer:
+        while kept and kept[-1].effective_from >= version.effective_from:
+            kept.pop()
+        kept.append(version)
+    return tuple(kept)
+
+
+# -- pictures, with the sound that belongs to them ---------------------------------------------
+
+
+def skip(programme: Programme, *, at_frame: int) -> tuple[Version, ...]:
+    """Cut the item that shows `at_frame` short at the next key frame."""
+    return _skip(programme.versions, at_frame, gop_frames(programme))
+
+
+def jump(
+    programme: Programme, *, at_frame: int, entry: int, cycle: int | None = None, at: At = "key"
+) -> tuple[Version, ...]:
+    """Go on with position `entry` of the order that is on air then, in `cycle` or the same one."""
+    step = gop_frames(programme) if at == "key" else 0
+    return _jump(programme.versions, at_frame, step, entry, cycle)
+
+
+def play_next(programme: Programme, *, at_frame: int, item: Item) -> tuple[Version, ...]:
+    """Play `item` once where the item that shows `at_frame` ends; then go on as before."""
+    boundary = _boundary(programme.versions, at_frame, 0)
+    if boundary is None:
+        return ()
+    once = Version(_next(programme.versions), boundary, (item,), loop=False)
+    return (
+        once,
+        *_shifted(
+            programme.versions, boundary, boundary + item.frames, gop_frames(programme), once.n + 1
+        ),
+    )
+
+
+def swap(
+    programme: Programme,
+    *,
+    at_frame: int,
+    items: Sequence[Item],
+    at: At = "item",
+    entry: int = 0,
+    offset: int = 0,
+    loop: bool = True,
+    seed: int | None = None,
+    cycle: int = 0,
+) -> tuple[Version, ...]:
+    """Give up all that was to come, and play `items` instead.
+
+    A pause is a swap at the next key frame to the one item that is shown meanwhile; `resume`
+    ends it.
+    """
+    step = gop_frames(programme) if at == "key" else 0
+    boundary = _boundary(programme.versions, at_frame, step)
+    if boundary is None:
+        # What has ended leaves nothing behind that could be cut in the wrong place.
+        boundary = max(at_frame, programme.versions[-1].effective_from + 1)
+    return (
+        Version(
+            n=_next(programme.versions), effective_from=boundary, items=tuple(items), entry=entry,
+            offset=offset, loop=loop, seed=seed, cycle=cycle,
+        ),
+    )  # fmt: skip
+
+
+def resume(programme: Programme, *, at_frame: int, stopped_at: int) -> tuple[Version, ...]:
+    """Go on, at the next key frame, with what was to show at `stopped_at`, from its key frame.
+
+    `programme` is the one with the pause in it, and `stopped_at` where the pause began.
+    """
+    before = tuple(v for v in programme.versions if v.effective_from < stopped_at)
+    found = find(before, stopped_at)
+    boundary = _boundary(programme.versions, at_frame, gop_frames(programme))
+    if found is None or boundary is None:
+        return ()
+    step = gop_frames(programme)
+    version, play = before[found.index], found.play
+    return (
+        replace(
+            version, n=_next(programme.versions), effective_from=boundary, entry=play.place,
+            cycle=play.cycle, offset=play.into // step * step,
+        ),
+    )  # fmt: skip
+
+
+def follow(
+    programme: Programme,
+    *,
+    at_frame: int,
+    items: Sequence[Item],
+    loop: bool = True,
+    seed: int | None = None,
+) -> tuple[Version, ...]:
+    """Replace the list by `items` where an item ends, and go on with what would have come next.
+
+    That is how entries are added, removed and reordered. When the next one is gone, it is what
+    followed it in the old order, then what follows the current one in the new order. A shuffled
+    list begins its next cycle, unless entries and seed are what they were.
+    """
+    return _follow(
+        programme.versions,
+        at_frame,
+        lambda n, boundary, entry, cycle: Version(
+            n, boundary, tuple(items), entry=entry, loop=loop, seed=seed, cycle=cycle
+        ),
+    )
+
+
+# -- the sound of radio mode --------------------------------------------------------------------
+
+
+def skip_sound(programme: Programme, *, at_frame: int) -> tuple[SoundVersion, ...]:
+    """Cut the sound that plays at AAC frame `at_frame` short there."""
+    return _skip(programme.sound_versions, at_frame, 1)
+
+
+def jump_sound(
+    programme: Programme, *, at_frame: int, entry: int, cycle: int | None = None, at: At = "key"
+) -> tuple[SoundVersion, ...]:
+    """Go on with position `entry` of the sounds, at once or where the current one ends."""
+    return _jump(programme.sound_versions, at_frame, 1 if at == "key" else 0, entry, cycle)
+
+
+def play_sound_next(
+    programme: Programme, *, at_frame: int, sound: Sound
+) -> tuple[SoundVersion, ...]:
+    """Play `sound` once where the one that plays at AAC frame `at_frame` ends."""
+    versions = programme.sound_versions
+    boundary = _boundary(versions, at_frame, 0)
+    if boundary is None:
+        return ()
+    once = SoundVersion(_next(versions), boundary, (sound,), loop=False)
+    return (once, *_shifted(versions, boundary, boundary + sound.frames, 1, once.n + 1))
+
+
+def swap_sounds(
+    programme: Programme,
+    *,
+    at_frame: int,
+    sounds: Sequence[Sound],
+    at: At = "item",
+    entry: int = 0,
+    loop: bool = True,
+    seed: int | None = None,
+    cycle: int = 0,
+) -> tuple[SoundVersion, ...]:
+    """Give up all sound that was to come, and play `sounds` instead."""
+    versions = programme.sound_versions
+    boundary = _boundary(versions, at_frame, 1 if at == "key" else 0)
+    if boundary is None:
+        boundary = max(at_frame, versions[-1].effective_from + 1 if versions else 0)
+    return (
+        SoundVersion(
+            n=_next(versions), effective_from=boundary, sounds=tuple(sounds), entry=entry,
+            loop=loop, seed=seed, cycle=cycle,
+        ),
+    )  # fmt: skip
+
+
+def follow_sounds(
+    programme: Programme,
+    *,
+    at_frame: int,
+    sounds: Sequence[Sound],
+    loop: bool = True,
+    seed: int | None = None,
+) -> tuple[SoundVersion, ...]:
+    """Replace the sounds where one ends, and go on with what would have come next."""
+    return _follow(
+        programme.sound_versions,
+        at_frame,
+        lambda n, boundary, entry, cycle: SoundVersion(
+            n, boundary, tuple(sounds), entry=entry, loop=loop, seed=seed, cycle=cycle
+        ),
+    )
+
+
+# -- both ---------------------------------------------------------------------------------------
+
+
+def _next(versions: Sequence[V]) -> int:
+    return max((version.n for version in versions), default=0) + 1
+
+
+def _boundary(versions: Sequence[V], at_frame: int, step: int) -> int | None:
+    """The first instant from `at_frame` on at which something new may begin.
+
+    `step` counts frames between key frames; 0 waits for the end of the entry. None when nothing
+    is on then.
+    """
+    if versions and at_frame < versions[0].effective_from:
+        return versions[0].effective_from
+    found = find(versions, at_frame)
+    if found is None or found.begin == at_frame:
+        return None if found is None else at_frame
+    if not step:
+        return found.end
+    return min(found.end, found.start + -(-(at_frame - found.start) // step) * step)
+
+
+def _skip(versions: Sequence[V], at_frame: int, step: int) -> tuple[V, ...]:
+    found = find(versions, at_frame)
+    if found is None:
+        return ()
+    # What only begins at `at_frame` shows its first group: cutting there would leave no trace.
+    boundary = _boundary(versions, max(at_frame, found.begin + 1), step)
+    if boundary is None or boundary >= found.end:
+        return ()
+    return _shifted(versions, found.end, boundary, step)
+
+
+def _jump(
+    versions: Sequence[V], at_frame: int, step: int, entry: int, cycle: int | None
+) -> tuple[V, ...]:
+    boundary = _boundary(versions, at_frame, step)
+    if boundary is None:
+        return ()
+    found = find(versions, boundary) or find(versions, boundary - 1)
+    if found is None:
+        return ()
+    after = _behind_what_plays_once(versions, found.index)
+    if after != found.index:
+        # Nobody jumps within a single item: what is meant is the list behind it.
+        found = find(versions, versions[after].effective_from) or found
+    version = versions[found.index]
+    if not 0 <= entry < version.orders.plays:
+        raise ProgrammeError(f"Version {version.n} has no position {entry} to jump to.")
+    return (
+        replace(
+            version, n=_next(versions), effective_from=boundary, entry=entry, offset=0,
+            cycle=found.play.cycle if cycle is None else cycle,
+        ),
+    )  # fmt: skip
+
+
+def _shifted(
+    versions: Sequence[V], since: int, to: int, step: int, n: int | None = None
+) -> tuple[V, ...]:
+    """All that the versions bring from `since` on, as versions that begin at `to`."""
+    found = find(versions, since)
+    if found is None:
+        return ()
+    n = _next(versions) if n is None else n
+    version, play, by = versions[found.index], found.play, to - since
+    moved = [
+        replace(
+            version, n=n, effective_from=to, entry=play.place, offset=play.into, cycle=play.cycle
+        )
+    ]
+    for index in range(found.index + 1, len(versions)):
+        begin = versions[index].effective_from
+        if _begins_at_join(versions, index):
+            begin += by
+        else:
+            by = 0
+            begin = _boundary(moved, max(begin, to + 1), step) or begin
+        if begin > moved[-1].effective_from:
+            moved.append(replace(versions[index], n=n + len(moved), effective_from=begin))
+    return tuple(moved)
+
+
+def _begins_at_join(versions: Sequence[V], index: int) -> bool:
+    """Whether a version begins where an entry of the one before it ends by itself."""
+    before = versions[index - 1]
+    begin = versions[index].effective_from
+    last = find(versions[:index], begin - 1)
+    return last is None or (versions[last.index] is before and last.end == begin)
+
+
+def _behind_what_plays_once(versions: Sequence[V], index: int) -> int:
+    """The version that goes on when this one, and others after it, have played once."""
+    while (
+        index + 1 < len(versions)
+        and not versions[index].loop
+        and _begins_at_join(versions, index + 1)
+    ):
+        index += 1
+    return index
+
+
+def _follow(
+    versions: Sequence[V], at_frame: int, make: Callable[[int, int, int, int], V]
+) -> tuple[V, ...]:
+    boundary = _boundary(versions, at_frame, 0)
+    if boundary is None:
+        return ()
+    following = find(versions, boundary)
+    if following is not None:
+        after = _behind_what_plays_once(versions, following.index)
+        if after != following.index:
+            boundary = versions[after].effective_from
+            following = find(versions, boundary)
+    n = _next(versions)
+    new = make(n, boundary, 0, 0)
+    if following is not None:
+        old = versions[following.index]
+        place, cycle = following.play.place, following.play.cycle
+        if new.seed is not None:
+            if old.seed == new.seed and _names(old) == _names(new):
+                return (make(n, boundary, place, cycle),)
+            return (make(n, boundary, 0, cycle + 1),)
+        ids = [entry.id for entry in new.entries]
+        for later in range(place, old.orders.plays):
+            name = old.entries[old.orders.index(cycle, later)].id
+            if name in ids:
+                return (make(n, boundary, ids.index(name), 0),)
+    current = find(versions, boundary - 1)
+    if current is not None and new.seed is None:
+        name = versions[current.index].entries[current.play.index].id
+        ids = [entry.id for entry in new.entries]
+        if name in ids:
+            entry = ids.index(name) + 1
+            if entry < len(ids):
+                return (make(n, boundary, entry, 0),)
+            if not new.loop:
+                return ()
+            return (new,)
+    if following is None and not new.loop:
+        return ()
+    return (new,)
+
+
+def _names(version: Version | SoundVersion) -> list[tuple[str, int]]:
+    return [(entry.id, entry.weight) for entry in version.entries]

@@ -1,0 +1,210 @@
+"""Edits as versions: each says what follows, from a key frame or a join on, and nothing else."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playout.timeline import edits
+from playout.timeline.programme import Item, Programme, Sound, SoundVersion, Version
+from playout.timeline.resolve import placement_at, sound_at
+
+RATE, AAC = Fraction(30), Fraction(44100, 1024)
+GOP = 60
+ITEMS = {name: Item(name, f"/{name}", f"/{name}", n) for name, n in
+         {"a": 300, "b": 240, "c": 450, "d": 95, "x": 130}.items()}  # fmt: skip
+
+
+def programme(names="abc", *, loop=True, seed=None):
+    items = tuple(ITEMS[name] for name in names)
+    return Programme(0, RATE, AAC, (Version(1, 0, items, loop=loop, seed=seed),), profile="480p30")
+
+
+def shown(programme, since, until):
+    """(item, first frame of its track, frames) from `since` to `until`."""
+    found, frame = [], since
+    while frame < until:
+        placement = placement_at(programme, frame)
+        if placement is None:
+            break
+        end = min(placement.end, until)
+        found.append((placement.item.id, frame - placement.start, end - frame))
+        frame = end
+    return found
+
+
+def test_a_skip_goes_on_with_the_next_item_at_the_next_key_frame():
+    after = edits.appended(programme(), edits.skip(programme(), at_frame=100))
+    assert shown(after, 0, 800) == [("a", 0, 120), ("b", 0, 240), ("c", 0, 440)]
+
+
+def test_a_skip_in_the_last_group_of_an_item_changes_nothing():
+    assert edits.skip(programme(), at_frame=270) == ()
+    assert edits.skip(programme("a", loop=False), at_frame=30) == ()
+
+
+def test_a_jump_goes_where_it_is_told():
+    versions = edits.jump(programme(), at_frame=61, entry=2)
+    after = edits.appended(programme(), versions)
+    assert shown(after, 0, 900) == [("a", 0, 120), ("c", 0, 450), ("a", 0, 300), ("b", 0, 30)]
+    later = edits.jump(programme(), at_frame=61, entry=2, at="item")
+    assert later[0].effective_from == 300
+
+
+def test_play_next_plays_once_and_the_list_goes_on():
+    after = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
+    assert shown(after, 0, 1000) == [
+        ("a", 0, 300), ("x", 0, 130), ("b", 0, 240), ("c", 0, 330),
+    ]  # fmt: skip
+
+
+def test_a_skip_brings_what_was_to_play_next():
+    first = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
+    after = edits.appended(first, edits.skip(first, at_frame=100))
+    assert shown(after, 0, 800) == [("a", 0, 120), ("x", 0, 130), ("b", 0, 240), ("c", 0, 310)]
+
+
+def test_a_swap_at_a_time_of_its_own_keeps_it_when_something_is_skipped_before():
+    first = edits.appended(
+        programme(), edits.swap(programme(), at_frame=1000, items=[ITEMS["x"]], at="key")
+    )
+    assert first.versions[-1].effective_from == 1050
+    after = edits.appended(first, edits.skip(first, at_frame=130))
+    assert after.versions[-1].items == (ITEMS["x"],)
+    begin = after.versions[-1].effective_from
+    before = placement_at(after, begin - 1)
+    assert 1050 <= begin < 1050 + GOP
+    assert (begin - before.start) % GOP == 0
+
+
+def test_a_list_swaps_at_the_end_of_an_item_or_at_a_key_frame():
+    for at, begin in (("item", 300), ("key", 120)):
+        versions = edits.swap(programme(), at_frame=70, items=[ITEMS["c"], ITEMS["d"]], at=at)
+        after = edits.appended(programme(), versions)
+        assert shown(after, 0, begin + 500) == [("a", 0, begin), ("c", 0, 450), ("d", 0, 50)]
+
+
+def test_a_pause_ends_where_it_began():
+    pause = edits.swap(programme(), at_frame=61, items=[ITEMS["x"]], at="key")
+    paused = edits.appended(programme(), pause)
+    after = edits.appended(
+        paused, edits.resume(paused, at_frame=500, stopped_at=pause[0].effective_from)
+    )
+    assert shown(after, 0, 900) == [
+        ("a", 0, 120), ("x", 0, 130), ("x", 0, 130), ("x", 0, 120), ("a", 120, 180), ("b", 0, 220),
+    ]  # fmt: skip
+
+
+def test_an_edited_list_goes_on_with_what_would_have_come_next():
+    for names, wanted in (
+        ("acb", "b"), ("ca", "c"), ("cda", "c"), ("xad", "d"), ("x", "x"), ("adbc", "b"),
+    ):  # fmt: skip
+        items = [ITEMS[name] for name in names]
+        after = edits.appended(programme(), edits.follow(programme(), at_frame=9, items=items))
+        assert shown(after, 0, 301)[1][0] == wanted, names
+
+
+def test_an_edit_waits_for_what_was_to_play_next():
+    first = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
+    items = [ITEMS["b"], ITEMS["d"]]
+    after = edits.appended(first, edits.follow(first, at_frame=20, items=items))
+    assert [name for name, _, _ in shown(after, 0, 1000)] == ["a", "x", "b", "d", "b"]
+
+
+def test_a_list_that_ends_needs_no_edit_unless_something_new_follows():
+    once = programme("ab", loop=False)
+    items = [ITEMS["a"], ITEMS["b"]]
+    assert edits.follow(once, at_frame=400, items=items, loop=False) == ()
+    after = edits.appended(
+        once, edits.follow(once, at_frame=400, items=[*items, ITEMS["c"]], loop=False)
+    )
+    assert [name for name, _, _ in shown(after, 0, 5000)] == ["a", "b", "c"]
+
+
+def test_a_shuffled_list_that_changes_begins_its_next_cycle():
+    line = programme("abcd", seed=4)
+    version = edits.follow(line, at_frame=10, items=[*line.versions[0].items, ITEMS["x"]], seed=4)
+    assert (version[0].cycle, version[0].entry, version[0].seed) == (1, 0, 4)
+    same = edits.follow(line, at_frame=10, items=line.versions[0].items, seed=4)
+    assert (same[0].cycle, same[0].entry) == (0, 1)
+    after = edits.appended(line, same)
+    assert shown(after, 0, 9000) == shown(line, 0, 9000)
+
+
+def test_sounds_are_skipped_and_swapped_in_the_middle():
+    sounds = tuple(Sound(name, f"/{name}", n) for name, n in (("s", 100), ("t", 70), ("u", 50)))
+    radio = Programme(0, RATE, AAC, (Version(1, 0, (ITEMS["a"],)),), (SoundVersion(1, 0, sounds),))
+
+    def heard(line, until):
+        found, at = [], 0
+        while at < until:
+            sound = sound_at(line, at)
+            found.append((sound.item_id, sound.begin - sound.start, min(until, sound.end) - at))
+            at = sound.end
+        return found
+
+    def after(versions):
+        return edits.appended(radio, sound_versions=versions)
+
+    assert heard(after(edits.skip_sound(radio, at_frame=33)), 150) == [
+        ("s", 0, 33), ("t", 0, 70), ("u", 0, 47),
+    ]  # fmt: skip
+    extra = Sound("x", "/x", 20)
+    assert heard(after(edits.play_sound_next(radio, at_frame=33, sound=extra)), 200) == [
+        ("s", 0, 100), ("x", 0, 20), ("t", 0, 70), ("u", 0, 10),
+    ]  # fmt: skip
+    assert heard(after(edits.swap_sounds(radio, at_frame=33, sounds=[extra], at="key")), 60) == [
+        ("s", 0, 33), ("x", 0, 20), ("x", 0, 7),
+    ]  # fmt: skip
+    assert heard(after(edits.jump_sound(radio, at_frame=33, entry=2, at="item")), 160) == [
+        ("s", 0, 100), ("u", 0, 50), ("s", 0, 10),
+    ]  # fmt: skip
+    assert heard(after(edits.follow_sounds(radio, at_frame=33, sounds=sounds[::-1])), 160) == [
+        ("s", 0, 100), ("t", 0, 60),
+    ]  # fmt: skip
+
+
+NAMES = st.lists(st.sampled_from("abcdx"), min_size=1, max_size=5, unique=True)
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["skip", "jump", "next", "swap", "swap-key", "follow", "shuffle"]),
+        st.integers(0, 400),
+        NAMES,
+    ),
+    max_size=12,
+)
+
+
+@given(NAMES, EDITS)
+def test_any_edits_leave_a_line_without_a_hole_cut_at_key_frames_only(names, wanted):
+    line, now = programme(names), 0
+    for kind, wait, new in wanted:
+        now += wait
+        at = now + 90
+        items = [ITEMS[name] for name in new]
+        before = shown(line, 0, at)
+        match kind:
+            case "skip":
+                versions = edits.skip(line, at_frame=at)
+            case "jump":
+                versions = edits.jump(line, at_frame=at, entry=0)
+            case "next":
+                versions = edits.play_next(line, at_frame=at, item=items[0])
+            case "swap" | "swap-key":
+                cut = "key" if kind == "swap-key" else "item"
+                versions = edits.swap(line, at_frame=at, items=items, at=cut)
+            case "follow":
+                versions = edits.follow(line, at_frame=at, items=items)
+            case _:
+                versions = edits.follow(line, at_frame=at, items=items, seed=wait)
+        line = edits.appended(line, versions)
+        # Nothing changes sooner than it may.
+        assert shown(line, 0, at) == before
+        assert [v.n for v in versions] == sorted({v.n for v in versions})
+    end = now + 3000
+    row = shown(line, 0, end)
+    assert sum(frames for _, _, frames in row) == end
+    for name, first, frames in row[:-1]:
+        cut = first + frames
+        assert first % GOP == 0
+        assert cut % GOP == 0 or cut == ITEMS[name].frames
