@@ -183,6 +183,7 @@ STREAM_BUFFER_SIZE = env.size("STREAM_BUFFER_SIZE", 15 << 20)
 TRACK_CACHE_BYTES = env.size("TRACK_CACHE_BYTES", 20 << 30)
 NODE_NAME = env.text("NODE_NAME")
 NODE_CAPACITY_MBPS = env.whole("NODE_CAPACITY_MBPS", 800, least=1)
+NODE_PUMPS = env.whole("NODE_PUMPS", 1, least=1)
 DESTINATION_POLICY = env.one_of(
     "DESTINATION_POLICY", "known", ("youtube", "known", "public", "private")
 )

@@ -175,6 +175,7 @@ class DatabaseEngine:
                     key=wish.key if wish else "",
                     programme=self._programme(output, wish) if wish else None,
                     label=output.stream.title,
+                    stream_id=str(output.stream_id),
                 )
             )
         return found

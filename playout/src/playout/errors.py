@@ -193,6 +193,13 @@ class TrackVersionUnsupported(TrackError):
     code = "track.version"
 
 
+class TrackQuarantined(TrackError):
+    """Pumps crashed while they sent this track, so it is not sent any more."""
+
+    code = "track.quarantined"
+    advice = "Prepare the source again, or remove it from the playlist."
+
+
 class TracksDisagree(TrackError):
     """Two items of one programme have different codec headers, frame rates or sizes."""
 

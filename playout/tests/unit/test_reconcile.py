@@ -33,6 +33,13 @@ def test_what_runs_as_wished_is_left_alone():
     assert reconcile([LEASE], [wish()], {"o": Running(3, 1)}) == []
 
 
+@pytest.mark.parametrize("held", [[LEASE], []])
+@pytest.mark.parametrize("on", [True, False])
+def test_nothing_is_decided_about_what_a_silent_pump_may_still_send(held, on):
+    running = {"o": Running(3, 0, unknown=True)}
+    assert reconcile(held, [wish(on=on)], running) == []
+
+
 @pytest.mark.parametrize("running", [Running(3, 0), Running(2, 1), Running(3, 0, finished=True)])
 def test_another_generation_or_token_is_told(running):
     assert reconcile([LEASE], [wish()], {"o": running}) == [SetOutput(wish())]

@@ -82,6 +82,7 @@ async def _serve(node: str, directory: Path, capacity: int) -> None:
                 name=node,
                 directory=directory,
                 capacity=capacity,
+                pumps=settings.NODE_PUMPS,
                 policy="private" if settings.DESTINATION_POLICY == "private" else "public",
                 allow=tuple(settings.DESTINATION_ALLOWLIST),
             ),

@@ -1,10 +1,11 @@
-"""What node control and pump say to each other: one JSON object a line, version 1.
+"""What node control and pump say to each other: one JSON object a line, version 2.
 
-    control → pump   hello, set, drop, stop
+    control → pump   hello, quarantine, set, drop, stop
     pump → control   hello, report
 
 Either side refuses another version at the greeting, so a pump that outlives a deploy is never
-misunderstood. A line holds at most 16 MiB. The socket lies in a directory that only the node's
+misunderstood. Within a version, messages and values may only be added: what is not known is left
+aside. A line holds at most 16 MiB. The socket lies in a directory that only the node's
 user can enter, since `set` carries stream keys.
 """
 
@@ -19,12 +20,16 @@ from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
 from playout.supervisor.states import OutputState
 from playout.timeline.programme import Programme
 
-VERSION = 1
+VERSION = 2
 MAX_LINE_BYTES = 16 << 20
 
 Message = dict[str, Any]
 
 _REPORT_FIELDS = tuple(field.name for field in fields(OutputReport))
+
+
+class OtherVersion(NodeProtocolError):
+    """The far end speaks another version of this protocol."""
 
 
 def encode(kind: str, **values: Any) -> bytes:
@@ -43,9 +48,7 @@ def decode(line: bytes) -> Message:
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise NodeProtocolError("Node control and pump lost each other's thread.")
     if message.get("v") != VERSION:
-        raise NodeProtocolError(
-            f"Node control speaks version {VERSION}, the pump {message.get('v')}."
-        )
+        raise OtherVersion(f"Node control speaks version {VERSION}, the pump {message.get('v')}.")
     return message
 
 
@@ -58,6 +61,7 @@ def desired_to_json(desired: DesiredOutput) -> Message:
         "address": desired.address,
         "key": desired.key,
         "label": desired.label,
+        "stream_id": desired.stream_id,
         "programme": desired.programme.to_json() if desired.programme is not None else None,
     }
 
@@ -74,6 +78,7 @@ def desired_from_json(values: Message) -> DesiredOutput:
             address=str(values["address"]),
             key=str(values["key"]),
             label=str(values["label"]),
+            stream_id=str(values.get("stream_id", "")),
             programme=Programme.from_json(programme) if programme is not None else None,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -92,6 +97,7 @@ def report_from_json(values: Message) -> OutputReport:
     """The report that `report_to_json` described; raises `NodeProtocolError`."""
     try:
         events = tuple(OutputEvent(**event) for event in values["events"])
-        return OutputReport(**{**values, "state": OutputState(values["state"]), "events": events})
+        known = {name: values[name] for name in _REPORT_FIELDS if name in values}
+        return OutputReport(**{**known, "state": OutputState(values["state"]), "events": events})
     except (KeyError, TypeError, ValueError) as error:
         raise NodeProtocolError("The pump's report makes no sense.") from error

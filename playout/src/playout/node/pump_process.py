@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import contextvars
+import faulthandler
 import fcntl
 import gc
 import logging
@@ -22,7 +24,9 @@ from typing import Protocol
 
 from playout import __version__, clock
 from playout.errors import NodeProtocolError, PlayoutError
+from playout.media import TrackKind
 from playout.node.deadline import Deadline
+from playout.node.journal import Journal
 from playout.node.messages import (
     MAX_LINE_BYTES,
     decode,
@@ -30,13 +34,14 @@ from playout.node.messages import (
     encode,
     report_to_json,
 )
+from playout.node.placement import cost
 from playout.node.pumped_output import PumpedOutput
+from playout.node.watched_shelf import WatchedShelf
 from playout.publisher.address import Address, parse_address
 from playout.publisher.output import OutputOptions
 from playout.publisher.reachability import address_check
 from playout.publisher.transport import tls_context
 from playout.pump.lateness import Lateness
-from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
 from playout.supervisor.ports import DesiredOutput
 from playout.timeline.programme import Programme
@@ -48,6 +53,7 @@ COALESCE_SECONDS = 0.02
 MIN_REGULAR_REPORTS = 50
 REPORT_ROUND_SECONDS = 8
 """Regular reports, per second: at least so many, and each output once in a round."""
+BEAT_SECONDS = 0.5
 LONELY_SECONDS = 60.0
 """A pump without control, outputs or permission to send ends itself after this long."""
 
@@ -75,8 +81,18 @@ class ControlWriter(Protocol):
 class Pump:
     """All outputs of one process, and the conversation with node control."""
 
-    def __init__(self, deadline: Deadline, options: OutputOptions) -> None:
-        self.shelf = Shelf()
+    def __init__(
+        self,
+        deadline: Deadline,
+        options: OutputOptions,
+        *,
+        journal: Journal | None = None,
+        release: str = __version__,
+    ) -> None:
+        self.shelf = WatchedShelf(self._opening)
+        self.journal = journal
+        self._release = release
+        self._slot: contextvars.ContextVar[int] = contextvars.ContextVar("slot", default=0)
         self.lateness = Lateness()
         self.wheel = Wheel(options.pace.tick, lateness=self.lateness)
         self.options = options
@@ -96,6 +112,15 @@ class Pump:
     def may_send(self) -> bool:
         """Whether the lease deadline allows another byte."""
         return self._deadline.allows(clock.boottime_ns())
+
+    def _opening(self, kind: TrackKind, directory: str) -> None:
+        """A track is about to be mapped, by a session that begins or within the tick of one."""
+        if self.journal is None:
+            return
+        # A tick runs in whatever context its timer was set in; only a task's own says who it is.
+        slot = self._slot.get() if asyncio.current_task() is not None else self.journal.slot
+        if slot:
+            self.journal.open(slot, kind, directory)
 
     def report_soon(self, output_id: str | None = None) -> None:
         """Something changed: do not wait for the next regular report."""
@@ -119,6 +144,7 @@ class Pump:
     async def run(self, on_stop: Callable[[], None] = lambda: None) -> None:
         """Report until told to stop; then call `on_stop` and end all outputs gracefully."""
         reporting = asyncio.create_task(self._report_for_ever(), name="reports")
+        beating = asyncio.create_task(self._beat_for_ever(), name="beat")
         try:
             await self._stopped.wait()
         finally:
@@ -130,6 +156,7 @@ class Pump:
                 await asyncio.wait(running, timeout=5)
             self._send_reports()
             reporting.cancel()
+            beating.cancel()
             if self._control is not None:
                 with contextlib.suppress(OSError, TimeoutError):
                     async with asyncio.timeout(1):
@@ -165,7 +192,7 @@ class Pump:
             # A restarted control replaces its predecessor, whose process is gone.
             self._control.close()
         self._control = control
-        control.write(encode("hello", pid=os.getpid(), release=__version__, outputs=self._list()))
+        control.write(encode("hello", pid=os.getpid(), release=self._release, outputs=self._list()))
 
     def part_from(self, control: ControlWriter) -> None:
         """This control has hung up."""
@@ -181,6 +208,8 @@ class Pump:
                 "generation": output.desired.generation,
                 "finished": output.finished,
                 "stopping": output.stopping,
+                "stream_id": output.desired.stream_id,
+                "cost": cost(output.desired),
             }
             for output in self.outputs.values()
         ]
@@ -197,8 +226,11 @@ class Pump:
                 self._drop(str(message["output_id"]), graceful=bool(message["graceful"]))
             case "stop":
                 self.stop()
+            case "quarantine":
+                self.shelf.refuse([str(track) for track in message["tracks"]])  # type: ignore[attr-defined]
             case other:
-                raise NodeProtocolError(f"The pump does not know the message {other!r}.")
+                # A later control may say more; what it says of this version still holds.
+                log.warning("Control said %r, which is not understood.", other)
 
     def _set(self, desired: DesiredOutput) -> None:
         programme = desired.programme
@@ -245,6 +277,7 @@ class Pump:
         output.wrong(error)
 
     async def _run(self, output: PumpedOutput) -> None:
+        self._slot.set(output.slot)
         try:
             await output.output.run()
         except Exception as error:
@@ -256,6 +289,8 @@ class Pump:
                 self._start(output.desired, output.output.address, output.output.programme)
             return
         finally:
+            if self.journal is not None:
+                self.journal.leave(output.slot)
             if output.stopping and self.outputs.get(output.desired.output_id) is output:
                 self._send_reports()
                 del self.outputs[output.desired.output_id]
@@ -301,6 +336,11 @@ class Pump:
             # Many changes at once, as when a node starts, go into few messages.
             await asyncio.sleep(COALESCE_SECONDS)
 
+    async def _beat_for_ever(self) -> None:
+        while self.journal is not None:
+            self.journal.beat(clock.boottime_ns())
+            await asyncio.sleep(BEAT_SECONDS)
+
     def _choose_regular(self) -> None:
         """Take the next outputs in turn, so that a thousand cost no more than a few."""
         self._late_p99_ms = self.lateness.percentile_ms(0.99)
@@ -341,8 +381,11 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 50, 1000)
 
 
-async def _serve(directory: Path, name: str, options: OutputOptions) -> None:
-    pump = Pump(Deadline(directory / f"{name}.deadline"), options)
+async def _serve(directory: Path, name: str, options: OutputOptions, release: str) -> None:
+    journal = Journal(directory / f"{name}.journal")
+    journal.begin(clock.boottime_ns())
+    deadline = Deadline(directory / f"{name}.deadline")
+    pump = Pump(deadline, options, journal=journal, release=release)
     loop = asyncio.get_running_loop()
     # An interrupt at the terminal reaches the whole group; control decides what it means.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
@@ -359,6 +402,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--policy", default="public", choices=("public", "private"))
     parser.add_argument("--allow", action="append", default=[])
     parser.add_argument("--ca-file")
+    parser.add_argument("--release", default=__version__)
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s pump %(message)s")
     lock = (args.directory / f"{args.name}.lock").open("a+")
@@ -371,11 +415,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lock.truncate()
     lock.write(str(os.getpid()))
     lock.flush()
+    # Closed by the end of the process only: a fatal signal writes here where it struck.
+    fault = (args.directory / f"{args.name}.fault").open("w")
+    faulthandler.enable(fault)
     options = OutputOptions(
         tls=tls_context(args.ca_file),
         allowed=address_check(args.policy, args.allow),
     )
-    asyncio.run(_serve(args.directory, args.name, options))
+    asyncio.run(_serve(args.directory, args.name, options, args.release))
     return 0
 
 

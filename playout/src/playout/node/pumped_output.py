@@ -10,6 +10,7 @@ from typing import Protocol
 
 from playout import clock
 from playout.errors import PlayoutError
+from playout.node.journal import Journal
 from playout.publisher.address import Address
 from playout.publisher.output import Output, OutputOptions
 from playout.pump.shelf import Shelf
@@ -27,9 +28,14 @@ MAX_EVENTS = 200
 class PumpContext(Protocol):
     """What all outputs of a pump share."""
 
-    shelf: Shelf
     wheel: Wheel
     options: OutputOptions
+    journal: Journal | None
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where tracks are opened."""
+        ...
 
     def may_send(self) -> bool:
         """Whether the lease deadline allows another byte."""
@@ -50,13 +56,16 @@ class PumpedOutput:
         self.state = OutputState.IDLE
         self.finished = False
         self.stopping = False
+        journal = pump.journal
+        self.slot = journal.enter(desired.output_id) if journal is not None else 0
+        """Where the journal has this output; 0 for nowhere."""
         self.output = Output(
             address,
             programme,
             pump.shelf,
             self,
             options=pump.options,
-            may_send=pump.may_send,
+            may_send=self._may_send if self.slot else pump.may_send,
             wheel=pump.wheel,
         )
         self.task: asyncio.Task[None] | None = None
@@ -68,6 +77,13 @@ class PumpedOutput:
         self._retry_at_ns = 0
         self._was_lost = False
         self._repeated: tuple[str, str] = ("", "")
+
+    def _may_send(self) -> bool:
+        # Asked at the beginning of each tick and before each write.
+        journal = self._pump.journal
+        if journal is not None:
+            journal.serve(self.slot)
+        return self._pump.may_send()
 
     # -- listener ---------------------------------------------------------------------------
 

@@ -43,6 +43,8 @@ class DesiredOutput:
     programme: Programme | None = None
     label: str = ""
     """How people call the stream, for logs."""
+    stream_id: str = ""
+    """Outputs of one stream are kept together where that helps."""
 
 
 @dataclass(frozen=True, slots=True)

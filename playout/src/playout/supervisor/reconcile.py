@@ -17,6 +17,8 @@ class Running:
     finished: bool = False
     """Its programme is over or its settings are wrong; kept so that it is not begun again."""
     stopping: bool = False
+    unknown: bool = False
+    """Its pump does not answer and may still be sending: nothing is decided about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def reconcile(
     Asking again with unchanged input gives the same actions, and carrying them out twice does
     no harm.
     """
-    leases = {lease.output_id: lease for lease in held}
+    silent = {output_id for output_id, has in running.items() if has.unknown}
+    leases = {lease.output_id: lease for lease in held if lease.output_id not in silent}
+    running = {output_id: has for output_id, has in running.items() if output_id not in silent}
     wishes = {wish.output_id: wish for wish in desired}
     actions: list[Action] = [
         DropOutput(output_id, graceful=False)

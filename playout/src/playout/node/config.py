@@ -1,0 +1,31 @@
+"""What a node is called, where it lives, and what its pumps may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playout import __version__
+from playout.supervisor.supervisor import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Given once, at the start of control."""
+
+    name: str
+    directory: Path
+    """Only for this node's user; sockets, deadlines and journals of pumps lie here."""
+    capacity: int = 2000
+    pumps: int = 1
+    """Pump processes that share the outputs."""
+    policy: str = "public"
+    """`public`: globally routable addresses only; `private`: any address."""
+    allow: tuple[str, ...] = ()
+    """Networks or `host:port` pairs that are permitted in addition."""
+    ca_file: str | None = None
+    release: str = __version__
+    """A pump of another release is emptied, one output after the other, and then ended."""
+    hang_seconds: float = 10.0
+    """A pump whose loop has not turned for so long is killed."""
+    timing: Timing = field(default_factory=Timing)
