@@ -77,3 +77,14 @@ def test_on_air_needs_an_acknowledgement():
                if after(s, h) is OutputState.ON_AIR and s is not OutputState.ON_AIR
                and h is not Happening.ACKNOWLEDGED}  # fmt: skip
     assert reached == set()
+
+
+@pytest.mark.parametrize("state", [OutputState.CONNECTING, OutputState.ON_AIR])
+def test_an_output_whose_media_was_missing_for_a_while_is_seen_on_air_again(state):
+    for happening in (
+        Happening.MEDIA_MISSING, Happening.WANTED, Happening.MEDIA_MISSING, Happening.WANTED,
+    ):  # fmt: skip
+        state = after(state, happening)
+    assert state is OutputState.PREPARING
+    assert after(state, Happening.ACKNOWLEDGED) is OutputState.ON_AIR
+    assert after(state, Happening.LINK_LOST) is OutputState.RECONNECTING

@@ -22,6 +22,8 @@ from playout.supervisor.states import OutputState
 log = logging.getLogger(__name__)
 
 _TEND_SECONDS = 0.25
+START_SECONDS = 3.0
+"""Outputs are given out when all pumps have come up, or after this long."""
 REHOME_SECONDS = 10.0
 """The outputs of a dead pump wait so long for its successor before another pump takes them."""
 MOVE_SECONDS = 15.0
@@ -176,6 +178,10 @@ class Fleet:
         while not all(link.is_known or link.ended for link in self._links.values()):
             await asyncio.sleep(0.02)
         self._keep_the_number()
+        # Whoever is up first would otherwise get everything.
+        give_up = _now() + START_SECONDS
+        while _now() < give_up and not all(link.is_ready for link in self._links.values()):
+            await asyncio.sleep(0.02)
         self._settled = True
         self.on_change()
         while True:

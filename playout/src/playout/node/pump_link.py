@@ -8,7 +8,6 @@ import fcntl
 import logging
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +83,8 @@ class PumpLink:
         self._config = config
         self.adopt_only = adopt_only
         """It is not started anew when it has ended."""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child = 0
+        """Process id of the pump when it is a child of ours; 0 for an adopted one."""
         self._ending = False
         directory = config.directory
         self._socket_path = directory / f"{name}.sock"
@@ -185,25 +185,23 @@ class PumpLink:
         while True:
             with contextlib.suppress(OSError):
                 link = await asyncio.open_unix_connection(self._socket_path, limit=MAX_LINE_BYTES)
-                if self._process is None:
+                if not self._child:
                     log.info("Adopting pump %s, which runs.", self.name)
                 return link
-            if self._process is not None and self._process.poll() is not None:
-                status = self._process.returncode
-                self._process = None
+            if self._child and (status := self._reap()) is not None:
                 raise ConnectionError(f"it ended with status {status} at once")
-            if self._process is None and not is_held(self._lock_path):
+            if not self._child and not is_held(self._lock_path):
                 if self._ending or self.adopt_only or self.is_draining:
                     raise PumpGone
                 self._bury()
-                self._process = self._start()
+                self._child = self._start()
             if loop.time() > give_up:
                 # One that holds the lock but does not answer would block its successor for ever.
                 await self._kill()
                 raise TimeoutError(f"it did not answer within {_START_SECONDS:.0f} seconds")
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> int:
         config = self._config
         command = [
             sys.executable, "-m", "playout.node.pump_process",
@@ -215,7 +213,21 @@ class PumpLink:
         if config.ca_file is not None:
             command += ["--ca-file", config.ca_file]
         # A session of its own: it outlives control, and no terminal's signal reaches it.
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        no_input = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+        return os.posix_spawn(
+            sys.executable, command, os.environ, file_actions=no_input, setsid=True
+        )
+
+    def _reap(self) -> int | None:
+        """The exit status of our child, once it has ended: minus the signal when one killed it."""
+        try:
+            pid, status = os.waitpid(self._child, os.WNOHANG)
+        except ChildProcessError:
+            pid, status = self._child, 0
+        if not pid:
+            return None
+        self._child = 0
+        return os.waitstatus_to_exitcode(status)
 
     async def _converse(self, reader: asyncio.StreamReader) -> None:
         watching = asyncio.create_task(self._watch(), name=f"watch {self.name}")
@@ -311,7 +323,7 @@ class PumpLink:
 
     async def _wait_for_death(self, seconds: float) -> bool:
         give_up = asyncio.get_running_loop().time() + seconds
-        while is_held(self._lock_path):
+        while is_held(self._lock_path) or (self._child and self._reap() is None):
             if asyncio.get_running_loop().time() > give_up:
                 return False
             await asyncio.sleep(_POLL_SECONDS)
@@ -319,9 +331,6 @@ class PumpLink:
 
     def _bury(self) -> None:
         """The process is gone for certain: so are its outputs. Find out what it died of."""
-        if self._process is not None:
-            self._process.poll()
-            self._process = None
         self.running.clear()
         self.seats.clear()
         self.is_known = True

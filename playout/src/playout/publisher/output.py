@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ STABLE_SECONDS = 10.0
 SUSPICIOUS_SESSIONS = 3
 """So many sessions in a row that ended right after publishing point to the key."""
 MIN_WINDOW_BYTES = 16_000
+USUAL_WINDOW_BYTES = 1_000_000
+"""When no item can be measured: two seconds of 4 Mbit/s."""
 WINDOW_SECONDS = 2
 MISSING_MEDIA_SECONDS = 1.0
 FENCED_SECONDS = 0.25
@@ -249,10 +252,15 @@ class Output:
 
     def _window_bytes(self) -> int:
         """About two seconds of media, so that proof comes soon and costs little."""
-        item = self.programme.versions[-1].items[0]
-        track = self._shelf.track(item.video, TrackKind.VIDEO)
-        seconds = track.frames / track.description.rate
-        return max(MIN_WINDOW_BYTES, int(WINDOW_SECONDS * track.layout.data_bytes / seconds))
+        for item in self.programme.versions[-1].items:
+            # One item that cannot be played must not keep the others from the air.
+            with contextlib.suppress(TrackError):
+                track = self._shelf.track(item.video, TrackKind.VIDEO)
+                seconds = track.frames / track.description.rate
+                return max(
+                    MIN_WINDOW_BYTES, int(WINDOW_SECONDS * track.layout.data_bytes / seconds)
+                )
+        return USUAL_WINDOW_BYTES
 
     def _epoch(self) -> int:
         if self._epoch_ns is None:

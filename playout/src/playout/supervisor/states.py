@@ -23,7 +23,6 @@ class Happening(enum.Enum):
 
     WANTED = "wanted"
     MEDIA_MISSING = "media_missing"
-    MEDIA_READY = "media_ready"
     ACKNOWLEDGED = "acknowledged"
     SLOW = "slow"
     LINK_LOST = "link_lost"
@@ -37,13 +36,16 @@ _S, _H = OutputState, Happening
 TRANSITIONS: dict[tuple[OutputState, Happening], OutputState] = {
     (_S.IDLE, _H.WANTED): _S.CONNECTING,
     (_S.IDLE, _H.MEDIA_MISSING): _S.PREPARING,
-    (_S.PREPARING, _H.MEDIA_READY): _S.CONNECTING,
+    (_S.PREPARING, _H.ACKNOWLEDGED): _S.ON_AIR,
+    (_S.PREPARING, _H.LINK_LOST): _S.RECONNECTING,
     (_S.CONNECTING, _H.MEDIA_MISSING): _S.PREPARING,
     (_S.CONNECTING, _H.ACKNOWLEDGED): _S.ON_AIR,
     (_S.CONNECTING, _H.LINK_LOST): _S.RECONNECTING,
     (_S.ON_AIR, _H.SLOW): _S.DEGRADED,
+    (_S.ON_AIR, _H.MEDIA_MISSING): _S.PREPARING,
     (_S.ON_AIR, _H.LINK_LOST): _S.RECONNECTING,
     (_S.DEGRADED, _H.ACKNOWLEDGED): _S.ON_AIR,
+    (_S.DEGRADED, _H.MEDIA_MISSING): _S.PREPARING,
     (_S.DEGRADED, _H.LINK_LOST): _S.RECONNECTING,
     (_S.RECONNECTING, _H.ACKNOWLEDGED): _S.ON_AIR,
     (_S.RECONNECTING, _H.MEDIA_MISSING): _S.PREPARING,

@@ -1,0 +1,297 @@
+"""Several pumps under one control: who dies alone, who is adopted, who is emptied."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from judges import old_pump
+from judges.clips import Clip, ClipShelf
+from judges.nginx import NginxRtmp
+from judges.tls import Authority, ServerCertificate, TlsTerminator
+
+from playout.media import HOUSE_AUDIO, video_profile
+from playout.node.control import NodeConfig, run
+from playout.prepare.plan import PrepareOptions
+from playout.prepare.run import prepare
+from playout.supervisor.ports import DesiredOutput
+from playout.supervisor.states import OutputState
+from playout.supervisor.supervisor import Timing
+from playout.testing.memory_store import MemoryStore
+from playout.timeline.programme import Item, Programme, Version
+
+pytestmark = pytest.mark.integration
+
+PROFILE = video_profile("480p30-economy")
+
+
+@pytest.fixture(scope="module")
+def item(make_clip: ClipShelf, tmp_path_factory: pytest.TempPathFactory) -> Item:
+    directory = tmp_path_factory.mktemp("fleet") / "red"
+    options = PrepareOptions(preset="ultrafast", normalise_loudness=False)
+    prepare(make_clip(Clip("red", seconds=4)), PROFILE, directory, options=options)
+    return Item("red", str(directory), str(directory), 4 * PROFILE.fps, "Red")
+
+
+async def until(holds: Callable[[], object], *, seconds: float = 15, what: str = "") -> None:
+    give_up = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < give_up, f"{what} took longer than {seconds} s"
+        await asyncio.sleep(0.05)
+
+
+class Fleet:
+    """A node control in this process, with real pumps and a store in memory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.store = MemoryStore()
+        self.config = NodeConfig(
+            "node", directory, pumps=2, policy="private", timing=Timing(sweep=0.2)
+        )
+        self.epoch_ns = time.time_ns()
+        self._stop = asyncio.Event()
+        self._leave = False
+        self._task: asyncio.Task[None] | None = None
+
+    def want(self, output_id: str, address: str, *items: Item, stream: str = "") -> None:
+        versions = (Version(1, 0, items),)
+        rate = PROFILE.rate
+        programme = Programme(self.epoch_ns, rate, HOUSE_AUDIO.rate, versions, profile=PROFILE.id)
+        self.store.want(
+            DesiredOutput(
+                output_id, 0, True, 0, address, f"key-{output_id}", programme, "Test",
+                stream_id=stream or output_id,
+            )
+        )  # fmt: skip
+
+    def start(self) -> None:
+        self._stop, self._leave = asyncio.Event(), False
+        self._task = asyncio.create_task(
+            run(
+                self.config, leases=self.store, desired=self.store, reports=self.store,
+                stop=self._stop, leave_pumps=lambda: self._leave,
+            )
+        )  # fmt: skip
+
+    async def stop(self, *, leave: bool = False) -> None:
+        self._leave = leave
+        self._stop.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+
+    def pid(self, name: str) -> int:
+        return int((self.config.directory / f"{name}.lock").read_text())
+
+    def session(self, output_id: str) -> str:
+        report = self.store.report_of(output_id)
+        assert report is not None
+        return report.session_id
+
+    def is_on_air(self, *output_ids: str) -> bool:
+        reports = [self.store.report_of(output_id) for output_id in output_ids]
+        return all(r is not None and r.state is OutputState.ON_AIR for r in reports)
+
+    async def on_air(self, *output_ids: str) -> None:
+        await until(lambda: self.is_on_air(*output_ids), what=f"{output_ids} on air")
+
+    def homes(self) -> dict[str, list[str]]:
+        """Outputs of each pump process, as the pumps' journals have them."""
+        found = {}
+        for journal in sorted(self.config.directory.glob("pump-*.journal")):
+            data = journal.read_bytes()[4096 : 4096 + 1024 * 4096]
+            first_lines = {data[n : n + 1024].split(b"\n")[0] for n in range(0, len(data), 1024)}
+            names = (line.rstrip(b"\0").decode() for line in first_lines)
+            found[journal.stem] = sorted(name for name in names if name)
+        return found
+
+    def close(self) -> None:
+        for lock in self.config.directory.glob("pump-*.lock"):
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(lock.read_text())
+                if b"pump" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path, nginx_rtmp: NginxRtmp) -> AsyncIterator[Fleet]:
+    directory = tmp_path / "node"
+    directory.mkdir(mode=0o700)
+    made = Fleet(directory)
+    yield made
+    await made.stop()
+    made.close()
+
+
+def publishes(server: NginxRtmp, output_id: str) -> list[str]:
+    """What happened to the key of an output, in order."""
+    calls = [c for c in server.gate.calls if c.key == f"key-{output_id}"]
+    return [c.event for c in calls if c.event in ("publish", "publish_done")]
+
+
+async def test_a_pump_that_dies_costs_only_its_own_outputs_and_they_stay_where_they_were(
+    fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item
+) -> None:
+    for name, stream in (("a", "one"), ("b", "two"), ("c", "one"), ("d", "three")):
+        fleet.want(name, nginx_rtmp.url(), item, stream=stream)
+    fleet.start()
+    await fleet.on_air("a", "b", "c", "d")
+    homes = fleet.homes()
+    assert sorted(homes) == ["pump-0", "pump-1"]
+    assert sorted(len(outputs) for outputs in homes.values()) in ([1, 3], [2, 2])
+    home = {output_id: name for name, outputs in homes.items() for output_id in outputs}
+    assert home["a"] == home["c"], "outputs of one stream go together"
+    sessions = {name: fleet.session(name) for name in "abcd"}
+    os.kill(fleet.pid(home["a"]), signal.SIGKILL)
+    hit = homes[home["a"]]
+    spared = [name for name in "abcd" if name not in hit]
+    assert spared
+    await until(lambda: all(fleet.session(name) != sessions[name] for name in hit), what="new")
+    await fleet.on_air(*hit)
+    assert {name: fleet.session(name) for name in spared} == {n: sessions[n] for n in spared}
+    assert fleet.homes() == homes
+    for name in spared:
+        assert publishes(nginx_rtmp, name) == ["publish"]
+
+
+async def test_a_restarted_control_finds_everything_where_it_was(
+    fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item
+) -> None:
+    for name in "abc":
+        fleet.want(name, nginx_rtmp.url(), item)
+    fleet.start()
+    await fleet.on_air("a", "b", "c")
+    homes, sessions = fleet.homes(), {name: fleet.session(name) for name in "abc"}
+    await fleet.stop(leave=True)
+    await asyncio.sleep(0.5)
+    fleet.start()
+    await asyncio.sleep(2)
+    await fleet.on_air("a", "b", "c")
+    assert fleet.homes() == homes
+    assert {name: fleet.session(name) for name in "abc"} == sessions
+    assert all(publishes(nginx_rtmp, name) == ["publish"] for name in "abc")
+
+
+async def test_a_new_release_takes_outputs_over_one_by_one_with_one_reconnect_each(
+    fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item
+) -> None:
+    for name in "abc":
+        fleet.want(name, nginx_rtmp.url(), item)
+    fleet.start()
+    await fleet.on_air("a", "b", "c")
+    old = {fleet.pid("pump-0"), fleet.pid("pump-1")}
+    await fleet.stop(leave=True)
+    fleet.config = replace(fleet.config, release="the-next-one")
+    fleet.start()
+    once_more = ["publish", "publish_done", "publish"]
+    await until(
+        lambda: all(publishes(nginx_rtmp, name) == once_more for name in "abc"),
+        seconds=30, what="every output in a pump of the new release",
+    )  # fmt: skip
+    await fleet.on_air("a", "b", "c")
+    await until(
+        lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and
+                        Path(f"/proc/{pid}/cmdline").read_bytes() for pid in old),
+        what="the end of the old pumps",
+    )  # fmt: skip
+    # One at a time: between the end of one and its return, no other one leaves.
+    away: set[str] = set()
+    for call in nginx_rtmp.gate.calls:
+        if call.event == "publish_done":
+            away.add(call.key)
+        elif call.event == "publish":
+            away.discard(call.key)
+        assert len(away) <= 1
+    assert all(publishes(nginx_rtmp, name) == once_more for name in "abc")
+
+
+async def test_nothing_starts_before_a_pump_of_another_version_has_ended(
+    fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item, tmp_path: Path
+) -> None:
+    ended = tmp_path / "ended"
+    old = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
+        [sys.executable, old_pump.__file__, "playout.node.pump_process",
+         str(fleet.config.directory), "pump-0", str(ended)]
+    )  # fmt: skip
+    await until(lambda: (fleet.config.directory / "pump-0.sock").exists(), what="the old pump")
+    fleet.want("a", nginx_rtmp.url(), item)
+    fleet.start()
+    await until(lambda: publishes(nginx_rtmp, "a"), what="a publisher")
+    assert ended.stat().st_mtime < nginx_rtmp.recorded_files()[0].stat().st_ctime
+    assert old.wait(5) == 0
+    await fleet.on_air("a")
+
+
+async def test_a_frozen_pump_is_replaced_and_no_track_is_accused(
+    fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item
+) -> None:
+    fleet.config = replace(fleet.config, pumps=1, hang_seconds=2.0)
+    fleet.want("a", nginx_rtmp.url(), item)
+    fleet.start()
+    await fleet.on_air("a")
+    for _ in range(2):
+        pid, session = fleet.pid("pump-0"), fleet.session("a")
+        os.kill(pid, signal.SIGSTOP)
+        await until(lambda session=session: fleet.session("a") != session, what="a new pump")
+        await fleet.on_air("a")
+        assert fleet.pid("pump-0") != pid
+    assert not (fleet.config.directory / "quarantine.json").exists()
+
+
+async def test_a_track_that_crashes_the_pump_twice_is_stepped_over_and_said_so(
+    fleet: Fleet,
+    nginx_rtmp: NginxRtmp,
+    item: Item,
+    tmp_path: Path,
+    authority: Authority,
+    tls_terminator: Callable[[ServerCertificate], TlsTerminator],
+) -> None:
+    """Memory that is gone when TLS gathers it raises SIGBUS, as a dying disk does."""
+    tls = tls_terminator(authority.issue("localhost"))
+    fleet.config = replace(fleet.config, pumps=1, ca_file=str(authority.file))
+    bad = tmp_path / "bad"
+    shutil.copytree(item.video, bad)
+    poisoned = replace(item, id="bad", title="Cursed", video=str(bad), audio=str(bad))
+    fleet.want("healthy", nginx_rtmp.url(), item)
+    fleet.want("ill", tls.url(), poisoned, item)
+    fleet.start()
+    await fleet.on_air("healthy", "ill")
+    whole = (bad / "video.track").read_bytes()
+
+    def codes() -> list[str]:
+        return [event.code for event in fleet.store.events_of("ill")]
+
+    for crash in (1, 2):
+        assert "track.quarantined" not in codes()
+        await until(
+            lambda: (r := fleet.store.report_of("ill")) is not None
+            and r.state is OutputState.ON_AIR and r.item_id == "bad" and r.item_position_ms < 2500,
+            seconds=20, what="the poisoned item on air",
+        )  # fmt: skip
+        pid, sessions = fleet.pid("pump-0"), [fleet.session(name) for name in ("healthy", "ill")]
+        os.truncate(bad / "video.track", 0)
+        await until(lambda pid=pid: fleet.pid("pump-0") != pid, what=f"crash {crash}")
+        (bad / "video.track").write_bytes(whole)
+        for name in ("healthy", "ill"):
+            await until(lambda name=name, old=sessions: fleet.session(name) not in old, what="new")
+        await fleet.on_air("healthy", "ill")
+    await until(lambda: "track.quarantined" in codes(), what="the quarantine")
+    told = next(e for e in fleet.store.events_of("ill") if e.code == "track.quarantined")
+    assert "“Cursed”" in told.text
+    assert told.data["item"] == "bad"
+    pid = fleet.pid("pump-0")
+    await until(lambda: "item.substituted" in codes(), seconds=20, what="a substitute")
+    await asyncio.sleep(2)
+    assert fleet.pid("pump-0") == pid
+    assert fleet.is_on_air("healthy", "ill")
+    assert publishes(nginx_rtmp, "healthy").count("publish") == 3, "one reconnect for each crash"
