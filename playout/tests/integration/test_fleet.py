@@ -18,7 +18,6 @@ import pytest
 from judges import old_pump
 from judges.clips import Clip, ClipShelf
 from judges.nginx import NginxRtmp
-from judges.tls import Authority, ServerCertificate, TlsTerminator
 
 from playout.media import HOUSE_AUDIO, video_profile
 from playout.node.control import NodeConfig, run
@@ -249,24 +248,18 @@ async def test_a_frozen_pump_is_replaced_and_no_track_is_accused(
 
 
 async def test_a_track_that_crashes_the_pump_twice_is_stepped_over_and_said_so(
-    fleet: Fleet,
-    nginx_rtmp: NginxRtmp,
-    item: Item,
-    tmp_path: Path,
-    authority: Authority,
-    tls_terminator: Callable[[ServerCertificate], TlsTerminator],
+    fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item, tmp_path: Path
 ) -> None:
-    """Memory that is gone when TLS gathers it raises SIGBUS, as a dying disk does."""
-    tls = tls_terminator(authority.issue("localhost"))
-    fleet.config = replace(fleet.config, pumps=1, ca_file=str(authority.file))
+    """A mapped index that is cut short raises SIGBUS where it is read, as a dying disk does."""
+    fleet.config = replace(fleet.config, pumps=1)
     bad = tmp_path / "bad"
     shutil.copytree(item.video, bad)
     poisoned = replace(item, id="bad", title="Cursed", video=str(bad), audio=str(bad))
     fleet.want("healthy", nginx_rtmp.url(), item)
-    fleet.want("ill", tls.url(), poisoned, item)
+    fleet.want("ill", nginx_rtmp.url(), poisoned, item)
     fleet.start()
     await fleet.on_air("healthy", "ill")
-    whole = (bad / "video.track").read_bytes()
+    whole = (bad / "video.index").read_bytes()
 
     def codes() -> list[str]:
         return [event.code for event in fleet.store.events_of("ill")]
@@ -279,9 +272,9 @@ async def test_a_track_that_crashes_the_pump_twice_is_stepped_over_and_said_so(
             seconds=20, what="the poisoned item on air",
         )  # fmt: skip
         pid, sessions = fleet.pid("pump-0"), [fleet.session(name) for name in ("healthy", "ill")]
-        os.truncate(bad / "video.track", 0)
+        os.truncate(bad / "video.index", 0)
         await until(lambda pid=pid: fleet.pid("pump-0") != pid, what=f"crash {crash}")
-        (bad / "video.track").write_bytes(whole)
+        (bad / "video.index").write_bytes(whole)
         for name in ("healthy", "ill"):
             await until(lambda name=name, old=sessions: fleet.session(name) not in old, what="new")
         await fleet.on_air("healthy", "ill")
