@@ -200,6 +200,7 @@ class SimulatedSocket:
         """The most bytes that ever waited here because the kernel had no room."""
         self.out: _Way
         self.peer: SimulatedSocket
+        self.conditions: Conditions
 
     # -- as a transport ---------------------------------------------------------------------
 
@@ -243,7 +244,7 @@ class SimulatedSocket:
         room = max(0, self._network.send_buffer_bytes - self.out.outstanding)
         taken = min(room, len(data))
         chance = self._network.chance
-        if taken and chance.random() < self._network.conditions_of(self).short_writes:
+        if taken and chance.random() < self.conditions.short_writes:
             taken = chance.randint(1, taken)
         if taken:
             self._network.wrote(self, data[:taken])
@@ -298,11 +299,11 @@ class SimulatedSocket:
             return
         self._forget()
         self.out.drop()
-        self._network.loop.call_later(self._network.conditions_of(self).latency, self._reset_peer)
+        self._network.loop.call_later(self.conditions.latency, self._reset_peer)
 
     def _reset_peer(self) -> None:
         # A reset is sent once; a black hole swallows it.
-        conditions = self._network.conditions_of(self)
+        conditions = self.conditions
         if not (conditions.lost_up or conditions.lost_down):
             self.peer.broke("Connection reset by peer")
 
@@ -311,6 +312,11 @@ class SimulatedSocket:
         self._waiting.clear()
         self._descriptors.set_ready(self._descriptor, readable=False, writable=False)
         self._network.closed(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing will happen on this connection any more."""
+        return self.is_closed and self.peer.is_closed and self.out.is_over and self.peer.out.is_over
 
     # -- what the network does to it --------------------------------------------------------
 
@@ -384,7 +390,7 @@ class SimulatedNetwork:
         """Told of all bytes that a client hands to its kernel."""
         self._hosts: dict[str, _Host] = {}
         self._open: dict[SimulatedSocket, str] = {}
-        self._conditions: dict[SimulatedSocket, Conditions] = {}
+        self._links: list[SimulatedSocket] = []
         self._made = 0
 
     def listen(self, host: str, port: int, accept: Callable[[SimulatedSocket], None]) -> None:
@@ -402,13 +408,11 @@ class SimulatedNetwork:
             if not hasattr(conditions, name):
                 raise AttributeError(f"Conditions have no {name!r}.")
             setattr(conditions, name, value)
-        for socket in self._ends(host):
-            socket.out.go_on()
-            socket.look()
-
-    def _ends(self, host: str) -> list[SimulatedSocket]:
-        return [socket for socket, its in list(self._conditions.items())
-                if its is self.conditions(host)]  # fmt: skip
+        for near in self._links:
+            if near.conditions is conditions:
+                for socket in (near, near.peer):
+                    socket.out.go_on()
+                    socket.look()
 
     def clients(self, host: str) -> list[SimulatedSocket]:
         """The publishers' ends of all connections to `host` that are open."""
@@ -421,10 +425,6 @@ class SimulatedNetwork:
             socket.peer.broke("Connection reset by peer")
             socket.broke("Connection reset by peer")
         return len(found)
-
-    def conditions_of(self, socket: SimulatedSocket) -> Conditions:
-        """The conditions that a connection lives under."""
-        return self._conditions[socket]
 
     def wrote(self, socket: SimulatedSocket, data: bytes) -> None:
         """A socket handed `data` to its kernel."""
@@ -469,11 +469,9 @@ class SimulatedNetwork:
         near.peer, far.peer = far, near
         near.out = _Way(self, conditions, near, far, up=True)
         far.out = _Way(self, conditions, far, near, up=False)
-        self._conditions[near] = self._conditions[far] = conditions
+        near.conditions = far.conditions = conditions
+        self._links = [link for link in self._links if not link.is_over] + [near]
         self._open[near] = address.host
-        for socket in [s for s in self._conditions if s.is_closed and s.peer.is_closed]:
-            if socket.out.is_over:
-                del self._conditions[socket]
         near.look()
         far.look()
         accept(far)

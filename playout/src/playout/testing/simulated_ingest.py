@@ -93,13 +93,23 @@ class SimulatedIngest(RecordingIngest):
     def _send(self, socket: SimulatedSocket, answer: bytes) -> None:
         if answer:
             try:
-                socket.send([answer], len(answer))
+                if not socket.send([answer], len(answer)):
+                    self._network.loop.add_writer(socket.fileno(), self._writable, socket)
             except ConnectionLost:
                 self._leave(socket, "reset")
                 socket.close()
+
+    def _writable(self, socket: SimulatedSocket) -> None:
+        try:
+            if socket.flush():
+                self._network.loop.remove_writer(socket.fileno())
+        except ConnectionLost:
+            self._leave(socket, "reset")
+            socket.close()
 
     def _leave(self, socket: SimulatedSocket, why: str) -> None:
         connection = self._served.pop(socket, None)
         if connection is not None:
             self._network.loop.remove_reader(socket.fileno())
+            self._network.loop.remove_writer(socket.fileno())
             connection.end(why, now_ns=self._now_ns())
