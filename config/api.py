@@ -21,7 +21,7 @@ from apps.core.openapi import document
 from apps.core.problems import Problem, response_to
 from apps.core.rest import JsonParser, Renderer, install_refusals
 from apps.library.api import assets
-from apps.streaming.api import playlists, streams
+from apps.streaming.api import playlists, receivers, streams
 
 PREFIX = "api/v1/"
 
@@ -52,6 +52,7 @@ api = NinjaAPI(
 install_refusals(api)
 for endpoints in (
     streams.endpoints,
+    receivers.endpoints,
     playlists.endpoints,
     assets.endpoints,
     workspace.endpoints,

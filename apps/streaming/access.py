@@ -8,7 +8,7 @@ from django.http import Http404
 
 from apps.accounts.access import Caller, note_role, require, with_role
 from apps.accounts.models import Role
-from apps.streaming.models import Playlist, Stream
+from apps.streaming.models import Output, Playlist, Stream
 
 
 def get_stream_for(user: Caller, stream_id: UUID, role: Role = Role.VIEWER) -> Stream:
@@ -37,3 +37,15 @@ def get_playlist_for(user: Caller, playlist_id: UUID, role: Role = Role.VIEWER) 
     note_role(user, playlist, playlist.workspace)
     playlist.role = require(user, playlist.workspace, role)
     return playlist
+
+
+def get_output_of(stream: Stream, output_id: UUID) -> Output:
+    """One of the stream's outputs with its destination, whose key is read only when it is asked.
+
+    Raises `Http404` when the stream has none such, or has it no more.
+    """
+    outputs = stream.outputs.select_related("destination").defer("destination__key")
+    output = outputs.filter(pk=output_id, removed_at=None).first()
+    if output is None:
+        raise Http404("There is no such destination.")
+    return output

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
@@ -137,6 +137,16 @@ def fingerprint(address: str, key: str) -> str:
     return salted_hmac(
         "streaming.destination", f"{host}\0{port}\0{app}\0{key}", algorithm="sha256"
     ).hexdigest()
+
+
+def backup_of(address: str) -> str | None:
+    """The backup entry that belongs to a YouTube address; None for anything else."""
+    parts = parse(address)
+    if (parts.scheme, parts.host, parts.port) not in _YOUTUBE or not parts.host.startswith("a."):
+        return None
+    return urlunsplit(
+        (parts.scheme, f"b{parts.host[1:]}:{parts.port}", urlsplit(address).path, "backup=1", "")
+    )
 
 
 def key_hint(key: str) -> str:

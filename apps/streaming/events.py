@@ -21,6 +21,9 @@ KNOWN = frozenset(
         gettext_noop("Stop was asked for."),
         gettext_noop("The stream was created."),
         gettext_noop("The settings were changed."),
+        gettext_noop("A destination was added."),
+        gettext_noop("A destination was changed."),
+        gettext_noop("A destination was removed."),
         gettext_noop("The programme was changed; the new one begins with the next item."),
     }
 )

@@ -11,8 +11,8 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
-from apps.streaming import destinations, schedule
-from apps.streaming.models import Output, Playlist, StartPolicy, Stream
+from apps.streaming import destinations, schedule, selectors
+from apps.streaming.models import Destination, Leg, Output, Playlist, StartPolicy, Stream
 
 YOUTUBE = "rtmps://a.rtmps.youtube.com:443/live2"
 YOUTUBE_BACKUP = "rtmps://b.rtmps.youtube.com:443/live2?backup=1"
@@ -21,7 +21,7 @@ _KEY_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class ServiceField(forms.CharField):
-    """Something that the chosen service needs, or does not: `StreamForm.clean` knows."""
+    """Something that the chosen service needs, or does not: `ServiceForm.clean` knows."""
 
     def validate(self, value: str) -> None:
         """Left to the form."""
@@ -63,26 +63,9 @@ class PickForm(forms.Form):
         return cleaned
 
 
-class StreamForm(forms.Form):
-    """A stream and where it goes. The key can be written and replaced, never read."""
+class ServiceForm(forms.Form):
+    """Where something goes: a service, or an address, and the key, which is never shown again."""
 
-    title = forms.CharField(label=_("Title"), max_length=120)
-    playlist = forms.ModelChoiceField(
-        label=_("Playlist"),
-        queryset=Playlist.objects.none(),
-        required=False,
-        empty_label=_("Choose later"),
-    )
-    profile = forms.ChoiceField(
-        label=_("Format"),
-        help_text=_("Everything in the playlist is prepared in this format once."),
-    )
-    start_policy = forms.ChoiceField(
-        label=_("When it is started again, it begins"), choices=StartPolicy.choices
-    )
-    loop = forms.BooleanField(
-        label=_("Begin again after the last item"), required=False, initial=True
-    )
     service = forms.ChoiceField(label=_("Send to"))
     address = ServiceField(
         label=_("Address"),
@@ -99,37 +82,19 @@ class StreamForm(forms.Form):
         widget=forms.PasswordInput,
     )
 
-    def __init__(self, *args: Any, workspace: Workspace, stream: Stream | None = None, **kw: Any):
-        self._stream = stream
-        self._destination = None
-        if stream is not None:
-            output = _first_output(stream)
-            self._destination = output.destination if output else None
-            kw.setdefault("initial", self._initial(stream))
+    _destination: Destination | None = None
+    """The one that is changed; None for a new one."""
+
+    def __init__(self, *args: Any, **kw: Any):
         super().__init__(*args, **kw)
-        playlist = self.fields["playlist"]
-        assert isinstance(playlist, forms.ModelChoiceField)  # noqa: S101 - declared above
-        playlist.queryset = Playlist.objects.filter(workspace=workspace)
-        self.fields["profile"].choices = schedule.grouped_profile_choices()  # type: ignore[attr-defined]
         self.fields["service"].choices = self._services()  # type: ignore[attr-defined]
         self.fields["key"].help_text = self._key_hint()
         self.fields["key"].required = self._destination is None
-        if stream is not None and stream.is_wanted:
-            for name in ("profile", "service", "address", "key"):
-                self.fields[name].disabled = True
 
-    def _initial(self, stream: Stream) -> dict[str, Any]:
+    def _service_initial(self) -> dict[str, Any]:
         address = self._destination.address if self._destination else ""
         service = _service_of(address)
-        return {
-            "title": stream.title,
-            "playlist": stream.playlist_id,
-            "profile": stream.profile,
-            "start_policy": stream.start_policy,
-            "loop": stream.loop,
-            "service": service,
-            "address": address if service == "other" else "",
-        }
+        return {"service": service, "address": address if service == "other" else ""}
 
     def _services(self) -> list[tuple[str, Any]]:
         services: list[tuple[str, Any]] = [
@@ -161,7 +126,7 @@ class StreamForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Settles the address from the chosen service, and refuses what policy forbids."""
         cleaned = super().clean() or {}
-        if self.fields["service"].disabled:
+        if "service" not in self.fields or self.fields["service"].disabled:
             cleaned |= {"address": "", "key": ""}
             return cleaned
         service = cleaned.get("service")
@@ -188,9 +153,98 @@ class StreamForm(forms.Form):
         return cleaned
 
 
-def _first_output(stream: Stream) -> Output | None:
-    outputs = stream.outputs.select_related("destination").defer("destination__key")
-    return outputs.order_by("created_at").first()
+class DestinationForm(ServiceForm):
+    """One more place for a stream to go to, or a change of one."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=120,
+        required=False,
+        help_text=_("How you call it here; the server's name when left empty."),
+    )
+    leg = forms.ChoiceField(
+        label=_("Which entry of the service"),
+        choices=Leg.choices,
+        required=False,
+        help_text=_(
+            "Primary, unless the service gave you a second address for the same broadcast."
+        ),
+    )
+
+    def __init__(self, *args: Any, output: Output | None = None, on_air: bool = False, **kw: Any):
+        if output is not None:
+            self._destination = output.destination
+            initial = {"name": output.destination.name, "leg": output.leg}
+            kw.setdefault("initial", self._service_initial() | initial)
+        super().__init__(*args, **kw)
+        if on_air:
+            for name in ("service", "address", "key", "leg"):
+                self.fields[name].disabled = True
+
+    def clean(self) -> dict[str, Any]:
+        """YouTube's addresses say by themselves which entry they are."""
+        cleaned = super().clean()
+        if self.fields["service"].disabled and self._destination is not None:
+            cleaned["address"] = self._destination.address
+        service = cleaned.get("service")
+        if service in ("youtube", "youtube-backup"):
+            cleaned["leg"] = Leg.BACKUP if service == "youtube-backup" else Leg.PRIMARY
+        cleaned["leg"] = cleaned.get("leg") or Leg.PRIMARY
+        return cleaned
+
+    def wish(self) -> dict[str, Any]:
+        """What was asked for, as `stream_manager` takes it."""
+        return {name: self.cleaned_data[name] for name in ("name", "address", "key", "leg")}
+
+
+class StreamForm(ServiceForm):
+    """A stream and, while that is one place, where it goes."""
+
+    title = forms.CharField(label=_("Title"), max_length=120)
+    playlist = forms.ModelChoiceField(
+        label=_("Playlist"),
+        queryset=Playlist.objects.none(),
+        required=False,
+        empty_label=_("Choose later"),
+    )
+    profile = forms.ChoiceField(
+        label=_("Format"),
+        help_text=_("Everything in the playlist is prepared in this format once."),
+    )
+    start_policy = forms.ChoiceField(
+        label=_("When it is started again, it begins"), choices=StartPolicy.choices
+    )
+    loop = forms.BooleanField(
+        label=_("Begin again after the last item"), required=False, initial=True
+    )
+
+    def __init__(self, *args: Any, workspace: Workspace, stream: Stream | None = None, **kw: Any):
+        outputs = list(selectors.outputs_of(stream)[:2]) if stream is not None else []
+        if stream is not None:
+            self._destination = outputs[0].destination if outputs else None
+            kw.setdefault("initial", self._initial(stream))
+        super().__init__(*args, **kw)
+        playlist = self.fields["playlist"]
+        assert isinstance(playlist, forms.ModelChoiceField)  # noqa: S101 - declared above
+        playlist.queryset = Playlist.objects.filter(workspace=workspace)
+        self.fields["profile"].choices = schedule.grouped_profile_choices()  # type: ignore[attr-defined]
+        if stream is not None and stream.is_wanted:
+            for name in ("profile", "service", "address", "key"):
+                self.fields[name].disabled = True
+        if len(outputs) > 1:
+            # Several are added and removed one by one, on the page of the stream.
+            for name in ("service", "address", "key"):
+                del self.fields[name]
+
+    def _initial(self, stream: Stream) -> dict[str, Any]:
+        return {
+            "title": stream.title,
+            "playlist": stream.playlist_id,
+            "profile": stream.profile,
+            "start_policy": stream.start_policy,
+            "loop": stream.loop,
+            **self._service_initial(),
+        }
 
 
 def _service_of(address: str) -> str:

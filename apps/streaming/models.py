@@ -194,6 +194,10 @@ class Output(Record):
     generation = models.PositiveIntegerField(default=0)
     publishing_point = models.CharField(max_length=64, blank=True)
     """The destination's fingerprint while desired is on: the database allows it once."""
+    joined_at = models.DateTimeField(null=True, blank=True)
+    """When it was added to a stream that was on air; empty when it was started with the stream."""
+    removed_at = models.DateTimeField(null=True, blank=True)
+    """When a person took it out; the row stays until no node can still be sending."""
 
     # Lease; written by lease.
     node = models.CharField(max_length=64, blank=True)

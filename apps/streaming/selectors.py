@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.accounts.models import Membership, User, Workspace
@@ -59,6 +60,36 @@ class ReadyItem:
             "audio": self.audio,
             "frames": self.frames,
         }
+
+
+# -- outputs ------------------------------------------------------------------------------------
+
+
+def outputs_of(stream: Stream) -> QuerySet[Output]:
+    """Where the stream goes, first one first, with destinations and without their keys.
+
+    No page needs a key, and a page about a key that cannot be read must still open.
+    """
+    return (
+        stream.outputs.filter(removed_at=None)
+        .select_related("destination")
+        .defer("destination__key")
+        .order_by("created_at", "pk")
+    )
+
+
+def busy_outputs(fingerprints: Sequence[str], *, besides: Stream) -> QuerySet[Output]:
+    """Outputs that use one of these publishing points, or may still be closing their session.
+
+    Those that `besides` has now are left out; one that it gave up a moment ago is not.
+    """
+    return (
+        Output.objects.filter(destination__fingerprint__in=fingerprints)
+        .exclude(stream=besides, removed_at=None)
+        .filter(Q(desired=Desired.ON) | ~Q(node="") & Q(expires_at__gt=Now()))
+        .select_related("stream")
+        .order_by("-desired", "created_at")
+    )
 
 
 # -- what can go on air -------------------------------------------------------------------------
@@ -176,7 +207,10 @@ def stream_page(
         .prefetch_related(
             Prefetch(
                 "outputs",
-                queryset=Output.objects.select_related("destination").defer("destination__key"),
+                queryset=Output.objects.filter(removed_at=None)
+                .select_related("destination")
+                .defer("destination__key")
+                .order_by("created_at", "pk"),
             )
         )
     )
@@ -190,8 +224,7 @@ def with_airing(rows: Sequence[StreamRow]) -> list[StreamRow]:
     wanted = {
         row.stream.pk: [(output.item_id, output.next_item_id, output.item_position_ms)]
         for row in rows
-        for output in row.stream.outputs.all()[:1]
-        if row.status.is_on_air
+        if row.status.is_on_air and (output := telling_output(row.stream.outputs.all()))
     }
     ids = {
         known
@@ -205,6 +238,13 @@ def with_airing(rows: Sequence[StreamRow]) -> list[StreamRow]:
         for item in PlaylistItem.objects.filter(pk__in=ids).select_related("asset")
     }  # fmt: skip
     return [replace(row, airing=_airing(wanted.get(row.stream.pk), items)) for row in rows]
+
+
+def telling_output(outputs: Iterable[Output]) -> Output | None:
+    """The output whose report says what the stream plays: one that is on air, else the first."""
+    found = list(outputs)
+    on_air = (o for o in found if o.state in (State.ON_AIR, State.DEGRADED) and o.item_id)
+    return next(on_air, found[0] if found else None)
 
 
 def _airing(reported: list[tuple[str, str, int]] | None, items: dict[UUID, PlaylistItem]) -> Airing:
@@ -245,12 +285,17 @@ def figures(workspace: Workspace, *, now: datetime | None = None) -> Figures:
     """What the whole workspace sends now: one query, whatever the number of streams."""
     now = now or timezone.now()
     wanted = Q(desired=Desired.ON)
+    asked = wanted & Q(outputs__desired=Desired.ON)
     fresh = Q(outputs__reported_at__gt=now - status.STALE_AFTER)
     silent = Q(outputs__reported_at__lte=now - status.STALE_AFTER) | Q(outputs__reported_at=None)
-    flowing = wanted & fresh & Q(outputs__state__in=[State.ON_AIR, State.DEGRADED])
-    troubled = wanted & (
+    flowing = asked & fresh & Q(outputs__state__in=[State.ON_AIR, State.DEGRADED])
+    before = now - status.NEVER_CLAIMED_AFTER
+    long_asked = Q(started_at__lt=before) & (
+        Q(outputs__joined_at=None) | Q(outputs__joined_at__lt=before)
+    )
+    troubled = asked & (
         fresh & Q(outputs__state__in=[State.DEGRADED, State.RECONNECTING, State.FAILED])
-        | silent & Q(started_at__lt=now - status.NEVER_CLAIMED_AFTER)
+        | silent & long_asked
     )
     sums = Stream.objects.filter(workspace=workspace).aggregate(
         streams=Count("pk", distinct=True),
@@ -264,12 +309,18 @@ def figures(workspace: Workspace, *, now: datetime | None = None) -> Figures:
 
 def status_of(stream: Stream, *, now: datetime | None = None) -> status.Status:
     """What a user sees of the stream."""
-    return status.of_stream(
-        stream.outputs.all(),
-        wanted=stream.is_wanted,
-        wanted_since=stream.started_at,
-        now=now or timezone.now(),
-    )
+    now = now or timezone.now()
+    statuses = [output_status(output, stream, now=now) for output in stream.outputs.all()]
+    return status.of_statuses(statuses, wanted=stream.is_wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """One destination of a stream, and how it is there."""
+
+    output: Output
+    status: status.Status
+    is_simulated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +329,15 @@ class Live:
 
     stream: Stream
     status: status.Status
+    receivers: list[Receiver]
     output: Output | None
+    """The one whose report says what is on."""
     on_air: schedule.Moment | None
-    is_simulated: bool
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the receiver of this installation gets it."""
+        return any(receiver.is_simulated for receiver in self.receivers)
 
 
 def live(stream: Stream, *, now: datetime | None = None) -> Live:
@@ -289,26 +346,32 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
     While a node reports an item, that is what is on air; where it is in the item is the clock's.
     """
     now = now or timezone.now()
-    outputs = list(
-        stream.outputs.select_related("destination")
-        # No page needs the key, and a page about a key that cannot be read must still open.
-        .defer("destination__key")
-        .order_by("created_at")
-    )
-    shown = status.of_stream(
-        outputs, wanted=stream.is_wanted, wanted_since=stream.started_at, now=now
-    )
-    output = outputs[0] if outputs else None
+    outputs = list(outputs_of(stream))
+    receivers = [
+        Receiver(
+            output,
+            output_status(output, stream, now=now),
+            is_simulated(output),
+        )
+        for output in outputs
+    ]
+    shown = status.of_statuses([receiver.status for receiver in receivers], wanted=stream.is_wanted)
+    output = telling_output(outputs)
     on_air = None
     if output is not None and shown.is_on_air and output.item_id and stream.timeline_epoch:
         versions = _versions_around(stream, stream.timeline_epoch, now=now)
         on_air = _reported_moment(output, versions, profile=stream.profile)
-    return Live(
-        stream=stream,
-        status=shown,
-        output=output,
-        on_air=on_air,
-        is_simulated=output is not None and is_simulated(output),
+    return Live(stream, shown, receivers, output, on_air)
+
+
+def output_status(
+    output: Output, stream: Stream | None = None, *, now: datetime | None = None
+) -> status.Status:
+    """What a user sees of one output. It was asked for with its stream, or when it joined it."""
+    return status.of_output(
+        output,
+        wanted_since=output.joined_at or (stream or output.stream).started_at,
+        now=now or timezone.now(),
     )
 
 
@@ -358,7 +421,7 @@ def is_simulated(output: Output) -> bool:
 
 def simulated_output(stream: Stream) -> Output | None:
     """The stream's output to the receiver of this installation."""
-    for output in stream.outputs.select_related("destination"):
+    for output in stream.outputs.filter(removed_at=None).select_related("destination"):
         if is_simulated(output):
             return output
     return None
@@ -500,7 +563,9 @@ def simulated_stream(workspace: Workspace) -> Stream | None:
         return None
     return (
         Stream.objects.filter(
-            workspace=workspace, outputs__destination__address=settings.INGEST_SIMULATOR_URL
+            workspace=workspace,
+            outputs__destination__address=settings.INGEST_SIMULATOR_URL,
+            outputs__removed_at=None,
         )
         .order_by("-desired", "created_at")
         .first()

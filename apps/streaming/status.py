@@ -7,7 +7,7 @@ receiver acknowledges our bytes; never because somebody wishes it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -28,6 +28,7 @@ class Shown(enum.Enum):
     FAILED = "failed"
     RESTARTING = "restarting"
     RECONNECTING = "reconnecting"
+    PARTLY = "partly"
     DEGRADED = "degraded"
     STOPPING = "stopping"
     PREPARING = "preparing"
@@ -41,6 +42,7 @@ LABELS = {
     Shown.FAILED: gettext_noop("Needs attention"),
     Shown.RESTARTING: gettext_noop("Restarting"),
     Shown.RECONNECTING: gettext_noop("Reconnecting"),
+    Shown.PARTLY: gettext_noop("Partly on air"),
     Shown.DEGRADED: gettext_noop("On air, slow line"),
     Shown.STOPPING: gettext_noop("Stopping"),
     Shown.PREPARING: gettext_noop("Preparing"),
@@ -54,6 +56,7 @@ TONES = {
     Shown.FAILED: "error",
     Shown.RESTARTING: "warning",
     Shown.RECONNECTING: "warning",
+    Shown.PARTLY: "warning",
     Shown.DEGRADED: "warning",
     Shown.STOPPING: "busy",
     Shown.PREPARING: "busy",
@@ -104,8 +107,8 @@ class Status:
 
     @property
     def is_on_air(self) -> bool:
-        """Whether the receiver takes our picture right now."""
-        return self.shown in (Shown.ON_AIR, Shown.DEGRADED)
+        """Whether a receiver takes our picture right now."""
+        return self.shown in (Shown.ON_AIR, Shown.DEGRADED, Shown.PARTLY)
 
     @property
     def is_settled(self) -> bool:
@@ -196,15 +199,36 @@ def _silent(output: OutputFacts, *, wanted_since: datetime | None, now: datetime
 _SEVERITY = {shown: rank for rank, shown in enumerate(Shown)}
 
 
-def of_stream(
-    outputs: Iterable[OutputFacts], *, wanted: bool, wanted_since: datetime | None, now: datetime
-) -> Status:
-    """What to show for a stream: its worst output, or what it lacks when it has none."""
-    statuses = [of_output(output, wanted_since=wanted_since, now=now) for output in outputs]
+def of_statuses(statuses: Sequence[Status], *, wanted: bool) -> Status:
+    """What to show for a stream that goes where these are, in one sentence.
+
+    It is on air while anybody gets it; the worst counts only when nobody does.
+    """
     if not statuses:
         if wanted:
             return Status(
                 Shown.FAILED, _("This stream has no destination. Add one and start again.")
             )
         return Status(Shown.OFF, _("Off. It has no destination yet."))
-    return min(statuses, key=lambda status: _SEVERITY[status.shown])
+    if len(statuses) == 1:
+        return statuses[0]
+    on_air = [status for status in statuses if status.is_on_air]
+    worst = min(statuses, key=lambda status: _SEVERITY[status.shown])
+    if not on_air or not wanted:
+        return worst
+    numbers = {"on_air": len(on_air), "all": len(statuses)}
+    if len(on_air) < len(statuses):
+        shown = Shown.PARTLY
+        sentence = _("%(on_air)s of %(all)s receivers get picture and sound.") % numbers
+    elif worst.shown is Shown.DEGRADED:
+        shown = Shown.DEGRADED
+        sentence = _("On air, but the line to a receiver is slower than the stream needs.")
+    else:
+        shown = Shown.ON_AIR
+        sentence = _("All %(all)s receivers confirm that they get picture and sound.") % numbers
+    return Status(
+        shown,
+        sentence,
+        on_air_since=min((s.on_air_since for s in on_air if s.on_air_since), default=None),
+        kbps=sum(status.kbps for status in on_air),
+    )

@@ -19,7 +19,8 @@ SESSIONS_KEPT = timedelta(days=400)
 
 @shared_task(name="apps.streaming.tasks.sweep")
 def sweep() -> None:
-    """Switch off streams whose programme is over, and take up media that became ready."""
+    """Switch off what is over, take up media that became ready, forget removed destinations."""
+    stream_manager.forget_removed()
     for stream in Stream.objects.filter(desired=Desired.ON).iterator():
         rows = selectors.versions_of_epoch(stream)
         if rows and stream.timeline_epoch is not None and not rows[-1].loop:

@@ -18,6 +18,24 @@ urlpatterns = [
     path("streams/<uuid:stream_id>/start/", views.stream_start, name="stream-start"),
     path("streams/<uuid:stream_id>/stop/", views.stream_stop, name="stream-stop"),
     path("streams/<uuid:stream_id>/delete/", views.stream_delete, name="stream-delete"),
+    path(
+        "streams/<uuid:stream_id>/destinations/new/", views.destination_new, name="destination-new"
+    ),
+    path(
+        "streams/<uuid:stream_id>/destinations/<uuid:output_id>/",
+        views.destination_edit,
+        name="destination-edit",
+    ),
+    path(
+        "streams/<uuid:stream_id>/destinations/<uuid:output_id>/backup/",
+        views.destination_backup,
+        name="destination-backup",
+    ),
+    path(
+        "streams/<uuid:stream_id>/destinations/<uuid:output_id>/remove/",
+        views.destination_remove,
+        name="destination-remove",
+    ),
     path("streams/<uuid:stream_id>/watch/", views.watch, name="watch"),
     path("streams/<uuid:stream_id>/watch.flv", views.watch_flv, name="watch-flv"),
     path("playlists/", views.playlists, name="playlists"),

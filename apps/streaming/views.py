@@ -27,11 +27,12 @@ from apps.accounts.models import Role, User, Workspace
 from apps.library.access import get_assets_for
 from apps.library.preparation import default_profile_id
 from apps.streaming import schedule, selectors, stream_manager
-from apps.streaming.access import get_playlist_for, get_stream_for
+from apps.streaming.access import get_output_of, get_playlist_for, get_stream_for
 from apps.streaming.client import ReceiverSilent, open_live
-from apps.streaming.forms import PickForm, PlaylistForm, StreamForm
-from apps.streaming.models import Playlist, Stream
-from apps.streaming.stream_manager import StartRefused, StreamIsOnAir
+from apps.streaming.destinations import DestinationRefused, backup_of
+from apps.streaming.forms import DestinationForm, PickForm, PlaylistForm, StreamForm
+from apps.streaming.models import Output, Playlist, Stream
+from apps.streaming.stream_manager import DestinationBusy, StartRefused, StreamIsOnAir
 
 BOARD_ROWS = 20
 
@@ -222,6 +223,97 @@ def stream_delete(request: HttpRequest, stream_id: UUID) -> HttpResponse:
         return redirect("streaming:streams")
     return render(
         request, "streaming/stream_delete.html", {**_frame(found.workspace), "stream": found}
+    )
+
+
+# -- where it goes ------------------------------------------------------------------------------
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def destination_new(request: HttpRequest, stream_id: UUID) -> HttpResponse:
+    """A form for one more place to send the stream to."""
+    found = get_stream_for(request.user, stream_id, Role.EDITOR)
+    form = DestinationForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            stream_manager.add_destination(stream=found, by=cast(User, request.user), **form.wish())
+        except (DestinationBusy, DestinationRefused) as refused:
+            form.add_error(None, str(refused))
+        else:
+            messages.success(request, _("The destination was added."))
+            return redirect(found)
+    return _destination_form(request, found, form, None)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def destination_edit(request: HttpRequest, stream_id: UUID, output_id: UUID) -> HttpResponse:
+    """The same form, for a destination that exists."""
+    found = get_stream_for(request.user, stream_id, Role.EDITOR)
+    output = get_output_of(found, output_id)
+    form = DestinationForm(request.POST or None, output=output, on_air=found.is_wanted)
+    if request.method == "POST" and form.is_valid():
+        try:
+            stream_manager.change_destination(
+                stream=found, output=output, by=cast(User, request.user), **form.wish()
+            )
+        except (DestinationBusy, DestinationRefused, StreamIsOnAir) as refused:
+            form.add_error(None, str(refused))
+        else:
+            messages.success(request, _("The changes are saved."))
+            return redirect(found)
+    return _destination_form(request, found, form, output)
+
+
+def _destination_form(
+    request: HttpRequest, stream: Stream, form: DestinationForm, output: Output | None
+) -> HttpResponse:
+    return render(
+        request,
+        "streaming/destination_form.html",
+        {
+            **_frame(stream.workspace),
+            "form": form,
+            "stream": stream,
+            "output": output,
+            "has_backup_entry": output is not None
+            and backup_of(output.destination.address) is not None,
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@login_required
+@require_POST
+def destination_backup(request: HttpRequest, stream_id: UUID, output_id: UUID) -> HttpResponse:
+    """Send the stream to YouTube's backup entry too, with the same key."""
+    found = get_stream_for(request.user, stream_id, Role.EDITOR)
+    output = get_output_of(found, output_id)
+    try:
+        stream_manager.add_backup(stream=found, output=output, by=cast(User, request.user))
+    except (DestinationBusy, DestinationRefused) as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, _("The backup entry was added."))
+    return redirect(found)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def destination_remove(request: HttpRequest, stream_id: UUID, output_id: UUID) -> HttpResponse:
+    """Ask, then send the stream there no more: its key cannot be brought back."""
+    found = get_stream_for(request.user, stream_id, Role.EDITOR)
+    output = get_output_of(found, output_id)
+    if request.method == "POST":
+        name = output.destination.name
+        stream_manager.remove_destination(stream=found, output=output, by=cast(User, request.user))
+        messages.success(request, _("“%(name)s” was removed.") % {"name": name})
+        return redirect(found)
+    return render(
+        request,
+        "streaming/destination_remove.html",
+        {**_frame(found.workspace), "stream": found, "output": output},
     )
 
 

@@ -104,6 +104,7 @@ def tenant_of(owner: User) -> Tenant:
             "playlist_id": str(playlist.pk),
             "item_id": str(playlist.items.get().pk),
             "stream_id": str(stream.pk),
+            "output_id": str(stream.outputs.get().pk),
             "membership_id": str(member.pk),
             "member_id": str(member.pk),
             "invitation_id": str(invited.pk),
@@ -180,7 +181,7 @@ def arguments_of(route: str) -> set[str]:
 
 TENANTS_OWN = {
     "asset_id", "upload_id", "playlist_id", "item_id", "stream_id", "membership_id", "member_id",
-    "invitation_id", "token_id", "pk",
+    "invitation_id", "token_id", "pk", "output_id",
 }  # fmt: skip
 """Arguments that name a row of one tenant."""
 
@@ -248,6 +249,18 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
         ("POST", "playlists/<uuid:playlist_id>/order/"): {"data": {"item": ids["item_id"]}},
         ("POST", "streams/new/"): {"data": form},
         ("POST", "streams/<uuid:stream_id>/edit/"): {"data": form},
+        ("POST", "streams/<uuid:stream_id>/destinations/new/"): {
+            "data": {"service": "youtube", "key": "another-key-1234"}
+        },
+        ("POST", "streams/<uuid:stream_id>/destinations/<uuid:output_id>/"): {
+            "data": {"service": "youtube", "name": title}
+        },
+        ("POST", "api/v1/streams/<uuidstr:stream_id>/destinations"): _json(
+            {"service": "youtube", "key": "another-key-1234"}
+        ),
+        ("PATCH", "api/v1/streams/<uuidstr:stream_id>/destinations/<uuidstr:output_id>"): _json(
+            {"name": title}
+        ),
         ("POST", "api/v1/streams"): _json(wish),
         ("PATCH", "api/v1/streams/<uuidstr:stream_id>"): _json({"title": title}),
         ("POST", "api/v1/playlists"): _json({"name": title}),

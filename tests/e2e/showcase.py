@@ -402,6 +402,7 @@ class _Seed:
         self.shown.streams.setdefault(state or "bare", str(stream.pk))
         if state == "on_air":
             self.shown.ids.setdefault("stream_id", str(stream.pk))
+            self.shown.ids.setdefault("output_id", str(stream.outputs.get().pk))
         began = MOMENT - timedelta(days=2, hours=5, minutes=17, seconds=41)
         stream.events.update(at=began - timedelta(minutes=9))
         if state in ("", "idle"):

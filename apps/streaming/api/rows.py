@@ -22,7 +22,10 @@ from apps.streaming.models import Desired, Destination, Output, Playlist, Playli
 
 _OUTPUTS = Prefetch(
     "outputs",
-    Output.objects.select_related("destination").defer("destination__key").order_by("created_at"),
+    Output.objects.filter(removed_at=None)
+    .select_related("destination")
+    .defer("destination__key")
+    .order_by("created_at", "pk"),
 )
 
 
@@ -43,7 +46,7 @@ def load_outputs(stream: Stream) -> None:
 
 def destinations_of(workspace: Workspace) -> QuerySet[Destination]:
     """Where the workspace's streams go; keys stay sealed in the table."""
-    return Destination.objects.filter(workspace=workspace).defer("key")
+    return Destination.objects.filter(workspace=workspace, outputs__removed_at=None).defer("key")
 
 
 def playlists_of(workspace: Workspace, *, search: str = "") -> QuerySet[Any]:

@@ -13,6 +13,7 @@ from apps.streaming import models, status
 
 Desired = Literal["off", "on"]
 StartPolicy = Literal["top", "clock", "resume"]
+Leg = Literal["primary", "backup"]
 Service = Literal["youtube", "youtube-backup", "simulator", "other"]
 
 Title = Annotated[Name, Field(min_length=1, max_length=120, examples=["Night radio"])]
@@ -38,6 +39,25 @@ class DestinationWish(Asked):
         "", description="Only for `other`: the address without the key."
     )
     key: Key = Field("", description="May be left out to keep the key for the same server.")
+
+
+class ReceiverNew(DestinationWish):
+    """One more place for a stream to go to."""
+
+    name: Annotated[Line, Field(max_length=120)] = Field(
+        "", description="The server's name when left out."
+    )
+    leg: Leg | None = Field(None, description="Only for `other`: which entry of it this is.")
+
+
+class ReceiverChange(Asked):
+    """What shall change; what is left out stays. On air only the name may."""
+
+    name: Annotated[Line, Field(max_length=120)] | None = None
+    service: Service | None = None
+    address: Annotated[Line, Field(max_length=500)] | None = None
+    key: Key | None = None
+    leg: Leg | None = None
 
 
 class StreamNew(Asked):
@@ -81,7 +101,9 @@ class StreamTold(Told):
     loop: bool
     start_policy: StartPolicy
     desired: Desired = Field(description="What is wished; `/status` says what is real.")
-    destination: DestinationTold | None
+    destination: DestinationTold | None = Field(
+        description="The first one; `/streams/{stream_id}/destinations` lists all."
+    )
     started_at: datetime | None
     stopped_at: datetime | None
     created_at: datetime
@@ -92,10 +114,10 @@ class StatusTold(Told):
     """What is real, in one word and one sentence."""
 
     state: Literal[
-        "failed", "restarting", "reconnecting", "degraded", "stopping",
+        "failed", "restarting", "reconnecting", "partly", "degraded", "stopping",
         "preparing", "starting", "connecting", "on_air", "off",
     ]  # fmt: skip
-    is_on_air: bool = Field(description="Whether the receiver takes our picture right now.")
+    is_on_air: bool = Field(description="Whether a receiver takes our picture right now.")
     label: str
     sentence: str
     on_air_since: datetime | None
@@ -118,7 +140,7 @@ class OutputTold(Told):
 
     id: UUID
     destination_id: UUID
-    leg: Literal["primary", "backup"]
+    leg: Leg
     desired: Desired
     state: Literal[
         "idle", "preparing", "connecting", "on_air", "degraded",
@@ -153,6 +175,28 @@ class LiveTold(StatusTold):
 
     outputs: list[OutputTold]
     now: PlayingTold | None
+
+
+class ReceiverTold(Told):
+    """A destination of a stream."""
+
+    id: UUID
+    name: str
+    address: str = Field(description="Without the key.")
+    key_hint: str = Field(description="The last characters of a long key.")
+    leg: Leg
+
+
+class ReceiverRow(ReceiverTold):
+    """A destination of a stream, and how the stream is there."""
+
+    status: StatusTold
+
+
+class ReceiverList(Told):
+    """All destinations of a stream, first one first."""
+
+    items: list[ReceiverRow]
 
 
 class EventTold(Told):
@@ -255,6 +299,16 @@ def destination_told(row: models.Destination) -> DestinationTold:
     return DestinationTold(id=row.pk, name=row.name, address=row.address, key_hint=row.key_hint)
 
 
+def receiver_told(row: models.Output) -> ReceiverTold:
+    """An output with its destination, without the key."""
+    return ReceiverTold.model_validate(_receiver(row))
+
+
+def receiver_row(row: models.Output, now: status.Status) -> ReceiverRow:
+    """The same beside how it is."""
+    return ReceiverRow.model_validate(_receiver(row) | {"status": status_told(now)})
+
+
 def stream_told(row: models.Stream) -> StreamTold:
     """A stream; reads its outputs."""
     return StreamTold.model_validate(_wish(row))
@@ -324,6 +378,16 @@ def _wish(row: models.Stream) -> dict[str, object]:
         "stopped_at": row.stopped_at,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
+    }
+
+
+def _receiver(row: models.Output) -> dict[str, object]:
+    return {
+        "id": row.pk,
+        "name": row.destination.name,
+        "address": row.destination.address,
+        "key_hint": row.destination.key_hint,
+        "leg": row.leg,
     }
 
 

@@ -142,7 +142,11 @@ def update_stream(request: HttpRequest, stream_id: UUID, body: StreamChange) -> 
         if stream.is_wanted and (body.destination or body.profile not in (None, stream.profile)):
             raise Problem(ON_AIR, "Format and destination cannot change on air.")
         named = body.model_dump(exclude_unset=True, exclude={"destination", "playlist_id"})
-        data = StreamForm(workspace=stream.workspace, stream=stream).initial
+        form = StreamForm(workspace=stream.workspace, stream=stream)
+        if body.destination is not None and "service" not in form.fields:
+            several = "The stream has several destinations. Change one of them by its own address."
+            raise Problem(INVALID, faults=[Fault(several, pointer="/destination")])
+        data = form.initial
         data = {**data, "playlist": str(data["playlist"] or "")}
         data |= {name: value for name, value in named.items() if value is not None}
         if "playlist_id" in body.model_fields_set:
@@ -232,7 +236,7 @@ def get_stream_status(request: HttpRequest, stream_id: UUID) -> LiveTold:
             next_item_id=moment.next_item_id,
             next_title=moment.next_title,
         )
-    outputs = [live.output] if live.output is not None else []
+    outputs = [receiver.output for receiver in live.receivers]
     return live_told(live.status, outputs, playing)
 
 

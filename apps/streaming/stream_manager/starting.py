@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -37,7 +36,7 @@ def start_stream(*, stream: Stream, by: User | None = None) -> bool:
         stream = locked(stream)
         if stream.desired == Desired.ON:
             return False
-        outputs = list(stream.outputs.select_related("destination").defer("destination__key"))
+        outputs = list(selectors.outputs_of(stream))
         items = selectors.ready_items(stream)
         problems = _problems(stream, items, outputs)
         if problems:
@@ -60,10 +59,11 @@ def start_stream(*, stream: Stream, by: User | None = None) -> bool:
                         generation=F("generation") + 1,
                         profile=stream.profile,
                         publishing_point=output.destination.fingerprint,
+                        joined_at=None,
                     )
         except IntegrityError:
             # Somebody else started the same publishing point since we looked.
-            raise StartRefused([str(_KEY_IN_USE)]) from None
+            raise StartRefused([str(KEY_IN_USE)]) from None
         events.record(stream, "stream.start_requested", "Start was asked for.", by=by)
         wake_on_commit(CHANNEL, stream.pk)
     return True
@@ -89,7 +89,7 @@ def stop_stream(
     return True
 
 
-_KEY_IN_USE = gettext_lazy(
+KEY_IN_USE = gettext_lazy(
     "Another stream uses this stream key. Stop that one first, or use another key."
 )
 
@@ -115,7 +115,7 @@ def checks(stream: Stream) -> list[Check]:
 
     Six queries or fewer, whatever is in the playlist, while there is one output.
     """
-    outputs = list(stream.outputs.select_related("destination").defer("destination__key"))
+    outputs = list(selectors.outputs_of(stream))
     return _checks(stream, selectors.ready_items(stream), outputs)
 
 
@@ -128,7 +128,7 @@ def _problems(
 def _checks(
     stream: Stream, items: Sequence[selectors.ReadyItem], outputs: Sequence[Output]
 ) -> list[Check]:
-    playlist, videos, destination, key = [], [], [], []
+    playlist, videos, destination = [], [], []
     if stream.playlist_id is None:
         playlist.append(_("The stream has no playlist. Choose one."))
     elif not items:
@@ -145,19 +145,23 @@ def _checks(
             destinations.check(output.destination.address)
         except destinations.DestinationRefused as refused:
             destination.append(str(refused))
-        busy = (
-            Output.objects.filter(destination__fingerprint=output.destination.fingerprint)
-            .exclude(stream=stream)
-            .filter(Q(desired=Desired.ON) | ~Q(node="") & Q(expires_at__gt=Now()))
-            .select_related("stream")
-            .first()
-        )
-        if busy is None:
-            continue
+    key = key_problems(stream, [output.destination.fingerprint for output in outputs])
+    return [
+        Check("playlist", tuple(playlist)),
+        Check("videos", tuple(videos), waits=bool(playlist)),
+        Check("destination", tuple(destination)),
+        Check("key", tuple(key), waits=not outputs),
+    ]
+
+
+def key_problems(stream: Stream, fingerprints: Sequence[str]) -> list[str]:
+    """Why `stream` cannot send to these publishing points now, in plain words: one query."""
+    problems = []
+    for busy in selectors.busy_outputs(fingerprints, besides=stream):
         if busy.stream.workspace_id != stream.workspace_id:
-            key.append(str(_KEY_IN_USE))
+            problems.append(str(KEY_IN_USE))
         elif busy.desired == Desired.ON:
-            key.append(
+            problems.append(
                 _(
                     "The stream “%(title)s” is using this stream key. Stop it first, or use "
                     "another key."
@@ -165,16 +169,11 @@ def _checks(
                 % {"title": busy.stream.title}
             )
         else:
-            key.append(
+            problems.append(
                 _(
                     "The stream “%(title)s” is still closing its session with this stream key. "
                     "Try again in a few seconds."
                 )
                 % {"title": busy.stream.title}
             )
-    return [
-        Check("playlist", tuple(playlist)),
-        Check("videos", tuple(videos), waits=bool(playlist)),
-        Check("destination", tuple(destination)),
-        Check("key", tuple(key), waits=not outputs),
-    ]
+    return list(dict.fromkeys(problems))

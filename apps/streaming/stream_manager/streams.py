@@ -1,26 +1,37 @@
-"""Streams: made, changed, deleted."""
+"""Streams and where they go: made, changed, removed."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User, Workspace
-from apps.streaming import destinations, events
+from apps.core.wake import wake_on_commit
+from apps.streaming import destinations, events, selectors
+from apps.streaming.lease import GRACE
 from apps.streaming.models import (
     Desired,
     Destination,
+    Leg,
     Output,
     Playlist,
     StartPolicy,
     Stream,
 )
 from apps.streaming.stream_manager.playlists import request_renditions
-from apps.streaming.stream_manager.programmes import StreamIsOnAir, locked, refresh_programme
+from apps.streaming.stream_manager.programmes import (
+    CHANNEL,
+    StreamIsOnAir,
+    locked,
+    refresh_programme,
+)
+from apps.streaming.stream_manager.starting import KEY_IN_USE, key_problems
 
 
 def create_stream(
@@ -49,7 +60,7 @@ def create_stream(
             start_policy=start_policy,
         )
         if address:
-            _connect(stream, address=address, key=key)
+            _new_output(stream, address=address, key=key)
         events.record(stream, "stream.created", "The stream was created.", by=by)
         request_renditions(playlist)
     return stream
@@ -73,7 +84,8 @@ def update_stream(
     """
     with transaction.atomic():
         stream = locked(stream)
-        old = _destination_of(stream)
+        output = selectors.outputs_of(stream).first()
+        old = output.destination if output else None
         redirected = bool(key) or bool(address and (old is None or old.address != address))
         if stream.desired == Desired.ON and (redirected or profile != stream.profile):
             raise StreamIsOnAir(
@@ -84,8 +96,10 @@ def update_stream(
         stream.save(
             update_fields=["title", "playlist", "profile", "loop", "start_policy", "updated_at"]
         )
-        if redirected:
-            _connect(stream, address=address, key=key or (old.key if old else ""))
+        if redirected and output is not None:
+            _redirect(output, address=address or output.destination.address, key=key)
+        elif redirected:
+            _new_output(stream, address=address, key=key)
         stream.outputs.update(profile=profile)
         events.record(stream, "stream.updated", "The settings were changed.", by=by)
         request_renditions(playlist)
@@ -105,34 +119,202 @@ def delete_stream(*, stream: Stream, by: User | None = None) -> None:
             raise StreamIsOnAir(_("Stop the stream, wait until it is off, and delete it then."))
         used = list(stream.outputs.values_list("destination_id", flat=True))
         stream.delete()
-        Destination.objects.filter(pk__in=used, outputs=None).delete()
+        _forget_destinations(used)
 
 
-def _destination_of(stream: Stream) -> Destination | None:
-    outputs = stream.outputs.select_related("destination").defer("destination__key")
-    output = outputs.order_by("created_at").first()
-    return output.destination if output else None
+# -- where it goes ------------------------------------------------------------------------------
 
 
-def _connect(stream: Stream, *, address: str, key: str) -> None:
-    """Send the stream to `address` with `key`, instead of where it went before."""
+class DestinationBusy(Exception):
+    """The publishing point is used by another output; the text says by which."""
+
+
+def add_destination(
+    *,
+    stream: Stream,
+    address: str,
+    key: str,
+    name: str = "",
+    leg: str = Leg.PRIMARY,
+    by: User | None = None,
+) -> Output:
+    """Send the stream to one more place; at once when it is on air. The others do not notice.
+
+    Raises `destinations.DestinationRefused` and `DestinationBusy`.
+    """
+    with transaction.atomic():
+        stream = locked(stream)
+        fingerprint = destinations.fingerprint(address, key)
+        if selectors.outputs_of(stream).filter(destination__fingerprint=fingerprint).exists():
+            raise DestinationBusy(_("The stream goes there already."))
+        if stream.desired == Desired.ON:
+            problems = key_problems(stream, [fingerprint])
+            if problems:
+                raise DestinationBusy(problems[0])
+        output = _new_output(stream, address=address, key=key, name=name, leg=leg)
+        events.record(
+            stream,
+            "stream.destination_added",
+            "A destination was added.",
+            by=by,
+            output=output,
+            name=output.destination.name,
+        )
+        if stream.desired == Desired.ON:
+            try:
+                with transaction.atomic():
+                    Output.objects.filter(pk=output.pk).update(
+                        desired=Desired.ON,
+                        generation=F("generation") + 1,
+                        publishing_point=fingerprint,
+                        joined_at=timezone.now(),
+                    )
+            except IntegrityError:
+                raise DestinationBusy(str(KEY_IN_USE)) from None
+            wake_on_commit(CHANNEL, stream.pk)
+    return output
+
+
+def add_backup(*, stream: Stream, output: Output, by: User | None = None) -> Output:
+    """Send the stream to YouTube's backup entry too, with the key of `output`.
+
+    Raises `destinations.DestinationRefused` when `output` does not go to YouTube's first entry,
+    and `DestinationBusy`.
+    """
+    address = destinations.backup_of(output.destination.address)
+    if address is None:
+        raise destinations.DestinationRefused(_("This service has no backup entry that we know."))
+    return add_destination(
+        stream=stream,
+        address=address,
+        key=output.destination.key,
+        name=_("%(name)s, backup") % {"name": output.destination.name},
+        leg=Leg.BACKUP,
+        by=by,
+    )
+
+
+def change_destination(
+    *,
+    stream: Stream,
+    output: Output,
+    name: str,
+    address: str,
+    key: str = "",
+    leg: str | None = None,
+    by: User | None = None,
+) -> Output:
+    """Change a name, an address, a key. An empty key keeps the old one.
+
+    Raises `StreamIsOnAir` when more than the name would change on air, and
+    `destinations.DestinationRefused`, `DestinationBusy`.
+    """
+    with transaction.atomic():
+        stream = locked(stream)
+        output = selectors.outputs_of(stream).get(pk=output.pk)
+        redirected = bool(key) or address != output.destination.address
+        if redirected or (leg and leg != output.leg):
+            if stream.desired == Desired.ON:
+                raise StreamIsOnAir(
+                    _("Address and key cannot change on air. Add a destination and remove this.")
+                )
+            fingerprint = destinations.fingerprint(address, key or output.destination.key)
+            others = selectors.outputs_of(stream).exclude(pk=output.pk)
+            if others.filter(destination__fingerprint=fingerprint).exists():
+                raise DestinationBusy(_("The stream goes there already."))
+            _redirect(output, address=address, key=key)
+            Output.objects.filter(pk=output.pk).update(leg=leg or output.leg)
+        if name:
+            Destination.objects.filter(pk=output.destination_id).update(name=name)
+        events.record(
+            stream, "stream.destination_changed", "A destination was changed.", by=by, output=output
+        )
+    return selectors.outputs_of(stream).get(pk=output.pk)
+
+
+def remove_destination(*, stream: Stream, output: Output, by: User | None = None) -> bool:
+    """Send the stream there no more; False when it did not. The others do not notice.
+
+    While a node may still be sending, the key waits for `forget_removed`.
+    """
+    with transaction.atomic():
+        stream = locked(stream)
+        found = selectors.outputs_of(stream).filter(pk=output.pk).first()
+        if found is None:
+            return False
+        name = found.destination.name
+        Output.objects.filter(pk=found.pk).update(
+            desired=Desired.OFF,
+            generation=F("generation") + 1,
+            publishing_point="",
+            removed_at=timezone.now(),
+        )
+        events.record(
+            stream,
+            "stream.destination_removed",
+            "A destination was removed.",
+            by=by,
+            name=name,
+        )
+        forget_removed(stream=stream)
+        wake_on_commit(CHANNEL, stream.pk)
+    return True
+
+
+def forget_removed(*, stream: Stream | None = None) -> int:
+    """Forget the keys of outputs that were removed and that no node can be sending; how many.
+
+    The rows of those that were ever on air stay, for the sake of their history.
+    """
+    with transaction.atomic():
+        gone = Output.objects.exclude(Q(removed_at=None) | Q(destination__fingerprint="")).filter(
+            Q(node="") | Q(expires_at=None) | Q(expires_at__lt=Now() - GRACE)
+        )
+        if stream is not None:
+            gone = gone.filter(stream=stream)
+        found = list(gone.values_list("pk", "destination_id"))
+        if found:
+            Output.objects.filter(pk__in=[pk for pk, _destination in found], sessions=None).delete()
+            used = [destination for _pk, destination in found]
+            _forget_destinations(used)
+            Destination.objects.filter(pk__in=used).update(key="", key_hint="", fingerprint="")
+    return len(found)
+
+
+def _forget_destinations(ids: list[UUID]) -> None:
+    Destination.objects.filter(pk__in=ids, outputs=None).delete()
+
+
+def _new_output(
+    stream: Stream, *, address: str, key: str, name: str = "", leg: str = Leg.PRIMARY
+) -> Output:
     parts = destinations.check(address)
     if not key:
         raise destinations.DestinationRefused(_("The stream key is missing."))
-    values: dict[str, Any] = {
-        "name": parts.host,
+    destination = Destination.objects.create(
+        workspace_id=stream.workspace_id, name=name or parts.host, **_sealed(address, key)
+    )
+    return Output.objects.create(
+        stream=stream, destination=destination, profile=stream.profile, leg=leg
+    )
+
+
+def _redirect(output: Output, *, address: str, key: str) -> None:
+    """Let an output go to `address`; an empty key keeps the old one."""
+    parts = destinations.check(address)
+    destination = output.destination
+    if destination.name == destinations.parse(destination.address).host:
+        destination.name = parts.host
+    for name, value in _sealed(address, key or destination.key).items():
+        setattr(destination, name, value)
+    destination.save()
+    Output.objects.filter(pk=output.pk).update(generation=F("generation") + 1)
+
+
+def _sealed(address: str, key: str) -> dict[str, Any]:
+    return {
         "address": address,
         "key": key,
         "key_hint": destinations.key_hint(key),
         "fingerprint": destinations.fingerprint(address, key),
     }
-    outputs = stream.outputs.select_related("destination").defer("destination__key")
-    output = outputs.order_by("created_at").first()
-    if output is None:
-        destination = Destination.objects.create(workspace_id=stream.workspace_id, **values)
-        Output.objects.create(stream=stream, destination=destination, profile=stream.profile)
-    else:
-        for name, value in values.items():
-            setattr(output.destination, name, value)
-        output.destination.save()
-        Output.objects.filter(pk=output.pk).update(generation=F("generation") + 1)

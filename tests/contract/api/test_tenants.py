@@ -86,6 +86,7 @@ def rows_of(owner, workspace, title) -> dict[str, Any]:
         "playlist_id": playlist.pk,
         "item_id": item.pk,
         "stream_id": stream.pk,
+        "output_id": stream.outputs.get().pk,
         "member_id": Membership.objects.get(user=owner, workspace=workspace).pk,
         "token_id": token.pk,
     }

@@ -29,7 +29,12 @@ def fill(workspace, alice, count, start=0):
         user = services.create_user(email=f"u{n}@example.org")
         Membership.objects.create(user=user, workspace=workspace, role=Role.VIEWER)
         services.create_token(workspace=workspace, by=alice, name=f"T{n}")
-    return {"asset_id": asset.pk, "playlist_id": playlist.pk, "stream_id": stream.pk}
+    return {
+        "asset_id": asset.pk,
+        "playlist_id": playlist.pk,
+        "stream_id": stream.pk,
+        "output_id": stream.outputs.get().pk,
+    }
 
 
 def reading_paths():

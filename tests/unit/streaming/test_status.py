@@ -1,5 +1,5 @@
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,22 +111,31 @@ def test_every_combination_has_a_label_a_tone_and_one_short_sentence():
         assert (answer.tone == "live") is (answer.shown is Shown.ON_AIR)
 
 
-def test_a_stream_shows_its_worst_output():
-    good = Facts()
-    for state, expected in (("reconnecting", Shown.RECONNECTING), ("failed", Shown.FAILED)):
-        answer = status.of_stream(
-            [good, replace(good, state=state)],
-            wanted=True,
-            wanted_since=NOW - timedelta(hours=1),
-            now=NOW,
-        )
-        assert answer.shown is expected
+def of_several(*states, wanted=True):
+    return status.of_statuses([shown(Facts(state=state)) for state in states], wanted=wanted)
+
+
+@pytest.mark.parametrize("state", ["reconnecting", "failed", "connecting", "preparing"])
+def test_a_stream_that_somebody_gets_is_on_air_and_says_that_others_do_not(state):
+    answer = of_several("on_air", state, "on_air")
+    assert (answer.shown, answer.is_on_air) == (Shown.PARTLY, True)
+    assert answer.sentence == "2 of 3 receivers get picture and sound."
+    assert (answer.kbps, answer.on_air_since) == (2600, NOW - timedelta(hours=1))
+
+
+def test_a_stream_that_nobody_gets_shows_its_worst_output():
+    assert of_several("connecting", "reconnecting").shown is Shown.RECONNECTING
+    assert of_several("reconnecting", "failed").shown is Shown.FAILED
+
+
+def test_a_stream_that_all_get_is_on_air_and_as_slow_as_the_slowest():
+    assert of_several("on_air", "on_air").sentence.startswith("All 2 receivers")
+    assert of_several("on_air", "degraded").shown is Shown.DEGRADED
 
 
 def test_a_stream_without_a_destination_says_so():
     for wanted in (True, False):
-        answer = status.of_stream([], wanted=wanted, wanted_since=None, now=NOW)
-        assert "destination" in answer.sentence
+        assert "destination" in status.of_statuses([], wanted=wanted).sentence
 
 
 def test_the_states_are_those_of_the_engine():
