@@ -3,7 +3,7 @@
 import pytest
 
 from playout.errors import AddressInvalid, ConnectionLost, ConnectionRefused, StreamKeyRejected
-from playout.publisher.backoff import delay_seconds
+from playout.publisher.backoff import ConnectRate, delay_seconds
 
 
 @pytest.mark.parametrize("random", [0.0, 0.5, 0.999])
@@ -40,3 +40,22 @@ def test_streams_that_fell_together_do_not_return_together():
         delay_seconds(ConnectionLost("x"), 3, outage_seconds=3, random=n / 10) for n in range(10)
     }
     assert len(delays) == 10
+
+
+def test_two_hundred_that_ask_at_once_get_their_turns_in_order_and_no_faster_than_the_rate():
+    rate = ConnectRate(20, 20)
+    turns = [100 + rate.wait_seconds(100.0) for _ in range(200)]
+    assert turns == sorted(turns)
+    assert turns[:20] == [100.0] * 20
+    for begin in range(9):
+        in_a_second = [turn for turn in turns if 100 + begin < turn <= 101 + begin]
+        assert len(in_a_second) == pytest.approx(20, abs=1)
+    assert turns[-1] == pytest.approx(109)
+
+
+def test_one_that_asks_later_need_not_wait():
+    rate = ConnectRate(20, 20)
+    for _ in range(40):
+        rate.wait_seconds(100.0)
+    assert rate.wait_seconds(100.0) == pytest.approx(1.05)
+    assert rate.wait_seconds(103.0) == 0

@@ -1,65 +1,401 @@
-"""What an output takes from the world around it, and what it does when connections fail."""
+"""What an output does when connections are slow, fail or have to be changed; on simulated time."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from judges.written import programme_of, write_item
 
 from playout.errors import ConnectionRefused, PlayoutError
+from playout.media import TrackKind
 from playout.publisher.address import parse_address
+from playout.publisher.backoff import ConnectRate
 from playout.publisher.environment import Environment
 from playout.publisher.output import Output, OutputOptions
 from playout.pump.shelf import Shelf
+from playout.pump.wheel import Wheel
+from playout.rtmp.events import MessageKind
+from playout.testing.network import SimulatedNetwork
+from playout.testing.recording import Arrival, SessionRecord, digest_of
+from playout.testing.simulated_ingest import SimulatedIngest
+from playout.testing.tracks import programme_of, write_item
+from playout.testing.virtual_time import START_NS, START_UTC_NS, VirtualLoop, run
+from playout.timebase import frame_ms
+from playout.timeline.programme import Programme
+from playout.tracks.reader import Track
 
-ADDRESS = parse_address("rtmp://127.0.0.1/live", "key")
-DAY_NS = 86_400 * 10**9
+ADDRESS = parse_address("rtmp://ingest/live", "key")
+BACKUP = parse_address("rtmp://backup/live", "key")
+GOP = 30
+PICTURE_BYTES = 8_000
+BYTES_PER_SECOND = 30 * PICTURE_BYTES
 
 
 class Heard:
-    """A listener that writes everything down."""
+    """A listener that writes everything down, with the loop's time."""
 
     def __init__(self) -> None:
-        self.lost_with: list[tuple[str, float]] = []
+        self.events: list[tuple[str, float, object]] = []
 
-    def connecting(self) -> None: ...
-    def acknowledged(self) -> None: ...
-    def slow(self) -> None: ...
-    def missing(self, error: PlayoutError) -> None: ...
-    def wrong(self, error: PlayoutError) -> None: ...
-    def ended(self) -> None: ...
-    def substituted(self, item_id: str, error: PlayoutError) -> None: ...
+    def _note(self, what: str, detail: object = None) -> None:
+        self.events.append((what, asyncio.get_running_loop().time(), detail))
+
+    def connecting(self) -> None:
+        self._note("connecting")
+
+    def acknowledged(self) -> None:
+        self._note("acknowledged")
+
+    def slow(self) -> None:
+        self._note("slow")
 
     def lost(self, error: PlayoutError, retry_seconds: float) -> None:
-        self.lost_with.append((error.code, retry_seconds))
+        self._note("lost", (error.code, retry_seconds))
+
+    def missing(self, error: PlayoutError) -> None:
+        self._note("missing", error)
+
+    def wrong(self, error: PlayoutError) -> None:
+        self._note("wrong", error)
+
+    def ended(self) -> None:
+        self._note("ended")
+
+    def substituted(self, item_id: str, error: PlayoutError) -> None:
+        self._note("substituted", (item_id, error.code))
+
+    def times(self, what: str) -> list[float]:
+        return [at for name, at, _ in self.events if name == what]
+
+    def details(self, what: str) -> list[object]:
+        return [detail for name, _, detail in self.events if name == what]
 
 
-async def test_time_chance_and_connections_come_from_its_environment(tmp_path: Path) -> None:
-    attempts = []
+class World:
+    """Two ingests, a network, and outputs that share what those of a pump share."""
 
-    async def refuse(address, **_):
-        attempts.append(address)
-        raise ConnectionRefused("Nothing listens there.")
+    def __init__(self, loop: VirtualLoop, programme: Programme) -> None:
+        self.loop = loop
+        self.network = SimulatedNetwork(
+            loop, chance=random.Random(5), send_buffer_bytes=512 << 10,
+            receive_buffer_bytes=64 << 10,
+        )  # fmt: skip
+        self.ingest = SimulatedIngest(self.network, "ingest")
+        self.backup = SimulatedIngest(self.network, "backup")
+        self.programme = programme
+        self.shelf = Shelf()
+        self.options = OutputOptions(
+            environment=Environment(random=random.Random(6).random, connect=self.network.connect)
+        )
+        self.wheel = Wheel(self.options.pace.tick)
+        self.heard: list[Heard] = []
+        self.outputs: list[Output] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
-    environment = Environment(
-        monotonic_ns=lambda: 7_000_000_000,
-        utc_ns=lambda: DAY_NS + 3_000_000_000,
-        random=lambda: 0.5,
-        connect=refuse,
-    )
-    heard = Heard()
-    output = Output(
-        ADDRESS, programme_of(write_item(tmp_path, "a", 60), epoch_ns=DAY_NS), Shelf(), heard,
-        options=OutputOptions(environment=environment),
-    )  # fmt: skip
-    assert output.now_ms() == 3000
-    running = asyncio.create_task(output.run())
-    async with asyncio.timeout(5):
-        while len(attempts) < 2:
-            await asyncio.sleep(0.01)
-    output.stop()
-    await running
-    assert attempts[:2] == [ADDRESS, ADDRESS]
-    assert heard.lost_with[0] == ("ingest.refused", pytest.approx(0.225))
+    def start(self, address=ADDRESS, **more) -> Output:
+        self.heard.append(Heard())
+        output = Output(
+            address, self.programme, self.shelf, self.heard[-1], options=self.options,
+            wheel=self.wheel, **more,
+        )  # fmt: skip
+        self.outputs.append(output)
+        self._tasks.append(asyncio.create_task(output.run()))
+        return output
+
+    async def stop(self) -> None:
+        for output in self.outputs:
+            output.stop()
+        await asyncio.gather(*self._tasks)
+
+
+@pytest.fixture
+def simulate(tmp_path: Path) -> Callable[[Callable[[World], Awaitable[None]]], None]:
+    items = [
+        write_item(tmp_path, name, frames, gop=GOP, picture_bytes=PICTURE_BYTES)
+        for name, frames in (("a", 150), ("b", 97), ("c", 211))
+    ]
+    programme = programme_of(*items, epoch_ns=START_UTC_NS - 20 * 10**9)
+
+    def start(test: Callable[[World], Awaitable[None]]) -> None:
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            world = World(loop, programme)
+            await test(world)
+            await world.stop()
+
+        run(main())
+
+    return start
+
+
+def pictures(*sessions: SessionRecord) -> list[Arrival]:
+    return [arrival for s in sessions for arrival in s.media(MessageKind.VIDEO)]
+
+
+def in_programme(programme: Programme, count: int) -> list[bytes]:
+    """The digests of the first `count` pictures of a programme of one loop."""
+    found: list[bytes] = []
+    for item in programme.versions[0].items:
+        track = Track.open(Path(item.video), TrackKind.VIDEO)
+        found += [digest_of(track.body(n)) for n in range(item.frames)]
+    return [found[n % len(found)] for n in range(count)]
+
+
+def sound_places(programme: Programme) -> dict[bytes, tuple[str, int]]:
+    """Which item and which frame of it a sound is."""
+    found = {}
+    for item in programme.versions[0].items:
+        track = Track.open(Path(item.audio), TrackKind.AUDIO)
+        found.update({digest_of(track.body(n)): (item.id, n) for n in range(track.frames)})
+    return found
+
+
+def assert_opens_well(session: SessionRecord) -> None:
+    """Metadata, headers, then a key frame."""
+    first_media = next(n for n, a in enumerate(session.arrivals) if a in list(session.media())[:1])
+    before = session.arrivals[:first_media]
+    assert [a.kind for a in before] == [
+        MessageKind.METADATA, MessageKind.VIDEO, MessageKind.AUDIO,
+    ]  # fmt: skip
+    assert all(a.is_header for a in before[1:])
+    assert pictures(session)[0].is_key
+
+
+def test_time_chance_and_connections_come_from_its_environment(simulate) -> None:
+    async def test(world: World) -> None:
+        attempts = []
+
+        async def refuse(address, **_):
+            attempts.append(address)
+            raise ConnectionRefused("Nothing listens there.")
+
+        world.options = OutputOptions(environment=Environment(random=lambda: 0.5, connect=refuse))
+        output = world.start()
+        assert output.now_ms() == 20_000
+        await asyncio.sleep(0.3)
+        assert attempts == [ADDRESS, ADDRESS]
+        assert world.heard[0].details("lost")[0] == ("ingest.refused", pytest.approx(0.225))
+
+    simulate(test)
+
+
+# -- planned changes ----------------------------------------------------------------------------
+
+
+def test_a_planned_change_of_connection_loses_and_repeats_nothing(simulate) -> None:
+    async def test(world: World) -> None:
+        world.network.change("ingest", latency=0.03)
+        output = world.start()
+        await asyncio.sleep(4.3)
+        assert output.rotate()
+        assert not output.rotate(), "one change at a time"
+        await asyncio.sleep(8)
+        first, second = world.ingest.of("key")
+        assert first.end == "unpublished"
+        assert second.asked_ns > first.ended_ns
+        for session in (first, second):
+            assert_opens_well(session)
+        shown = [a.digest for a in pictures(first, second)]
+        expected = in_programme(world.programme, 2000)
+        begin = next(n for n in range(20 * 30 - 90, 20 * 30 + 90) if expected[n] == shown[0])
+        assert shown == expected[begin : begin + len(shown)]
+        sounds = [[a.digest for a in s.media(MessageKind.AUDIO)] for s in (first, second)]
+        places = sound_places(world.programme)
+        item, number = places[sounds[0][-1]]
+        assert places[sounds[1][0]] == (item, number + 1)
+        # The receiver never ran dry: each picture came before it was due.
+        for number, arrival in enumerate(pictures(first, second)):
+            due_ns = START_NS - 20 * 10**9 + frame_ms(begin + number, 30) * 10**6
+            if number > 60:
+                assert arrival.at_ns < due_ns
+        assert world.heard[0].details("lost") == []
+
+    simulate(test)
+
+
+def test_an_output_that_is_not_publishing_has_nothing_to_change(simulate) -> None:
+    async def test(world: World) -> None:
+        world.network.change("ingest", refuses=True)
+        output = world.start()
+        await asyncio.sleep(1)
+        assert not output.rotate()
+
+    simulate(test)
+
+
+# -- ingests that take too little ---------------------------------------------------------------
+
+
+def test_a_black_hole_is_doubted_at_five_seconds_and_left_by_eight(simulate) -> None:
+    async def test(world: World) -> None:
+        world.start()
+        await asyncio.sleep(6)
+        world.network.change("ingest", lost_up=True, lost_down=True)
+        begun = world.loop.time()
+        await asyncio.sleep(12)
+        heard = world.heard[0]
+        assert heard.details("lost")[0][0] == "ingest.stalled"
+        assert 4 <= heard.times("slow")[0] - begun <= 7
+        assert 7 <= heard.times("lost")[0] - begun <= 9.5
+        world.network.change("ingest", lost_up=False, lost_down=False)
+        await asyncio.sleep(8)
+        assert len(world.ingest.publishing) == 1
+
+    simulate(test)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_a_slow_ingest_gets_fewer_groups_of_pictures_and_nothing_piles_up(simulate, share) -> None:
+    async def test(world: World) -> None:
+        output = world.start()
+        await asyncio.sleep(5)
+        world.network.change("ingest", bytes_per_second=share * BYTES_PER_SECOND)
+        most = 0
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            progress = output.progress
+            assert progress is not None, "it stays connected"
+            most = max(most, progress.unsent_bytes)
+        # The socket's own buffer, and what one tick adds at twice the rate.
+        assert most <= (512 << 10) + 0.5 * 1.1 * BYTES_PER_SECOND
+        assert progress.jumps >= 2
+        assert progress.degraded
+        assert world.heard[0].times("slow")
+        world.network.change("ingest", bytes_per_second=None)
+        await asyncio.sleep(15)
+        assert not progress.degraded
+        (session,) = world.ingest.of("key")
+        shown = pictures(session)
+        for before, after in pairwise(shown):
+            step = after.timestamp - before.timestamp
+            assert step in (33, 34) or (after.is_key and step > 0)
+        # In the end it is where the clock is, and not further.
+        now_ms = output.now_ms()
+        assert now_ms + 1000 <= shown[-1].timestamp <= now_ms + 1500
+
+    simulate(test)
+
+
+def test_after_a_pause_it_sends_at_twice_the_rate_and_no_faster(simulate) -> None:
+    async def test(world: World) -> None:
+        output = world.start()
+        await asyncio.sleep(5)
+        world.ingest.read_on(False)
+        await asyncio.sleep(4.5)
+        world.ingest.read_on(True)
+        (session,) = world.ingest.of("key")
+        released = len(session.arrivals)
+        await asyncio.sleep(6)
+        assert output.progress.jumps == 0
+        later = [a for a in session.arrivals[released:] if a.kind is MessageKind.VIDEO]
+        # What the kernels held comes at once; after that, two seconds of media a second at most.
+        behind = [a for a in later if a.at_ns > later[0].at_ns + 600_000_000]
+        for a, b in zip(behind, behind[30:], strict=False):
+            assert b.timestamp - a.timestamp <= 2.0 * (b.at_ns - a.at_ns) / 1e6 + 501
+
+    simulate(test)
+
+
+# -- many of them -------------------------------------------------------------------------------
+
+
+def test_sixty_that_fall_together_come_back_one_after_the_other(simulate) -> None:
+    async def test(world: World) -> None:
+        world.options = OutputOptions(
+            environment=world.options.environment, connect_rate=ConnectRate(20, 20)
+        )
+        for number in range(60):
+            world.start(parse_address("rtmp://ingest/live", f"key-{number}"))
+        await asyncio.sleep(3)
+        assert len(world.ingest.publishing) == 60
+        fell = world.loop.time()
+        world.ingest.restart()
+        await asyncio.sleep(5)
+        back = [s.asked_ns / 1e9 - fell for s in world.ingest.sessions[60:]]
+        assert len(back) == len(world.ingest.publishing) == 60
+        for begin in (0.0, 0.5, 1.0, 1.5, 2.0):
+            assert len([at for at in back if begin <= at < begin + 1]) <= 20 + 20
+        assert max(back) > 1.8
+        assert max(back) < 4
+
+    simulate(test)
+
+
+def test_a_lone_stream_that_fell_is_back_at_once(simulate) -> None:
+    async def test(world: World) -> None:
+        world.start()
+        gaps = []
+        for _ in range(6):
+            await asyncio.sleep(12.34)
+            fell = world.loop.time()
+            world.network.reset("ingest")
+            await asyncio.sleep(3)
+            gaps.append(world.ingest.sessions[-1].first_media_ns / 1e9 - fell)
+            assert_opens_well(world.ingest.sessions[-1])
+        assert len(world.ingest.sessions) == 7
+        assert max(gaps) < 0.5
+
+    simulate(test)
+
+
+def test_one_stalled_stream_of_twenty_delays_none_of_the_others(simulate) -> None:
+    async def test(world: World) -> None:
+        world.start(parse_address("rtmp://backup/live", "stalled"))
+        for number in range(19):
+            world.start(parse_address("rtmp://ingest/live", f"key-{number}"))
+        await asyncio.sleep(5)
+        world.network.change("backup", lost_up=True, lost_down=True)
+        await asyncio.sleep(20)
+        assert world.wheel.lateness.max_ms < 50
+        for session in world.ingest.sessions:
+            steps = [b.at_ns - a.at_ns for a, b in pairwise(pictures(session))]
+            assert max(steps) <= 260e6
+
+    simulate(test)
+
+
+# -- other ways in ------------------------------------------------------------------------------
+
+
+def test_the_second_address_is_tried_after_two_failures_and_the_first_one_comes_back(
+    simulate,
+) -> None:
+    async def test(world: World) -> None:
+        world.network.change("ingest", refuses=True)
+        world.start(fallbacks=(BACKUP,))
+        await asyncio.sleep(10)
+        assert len(world.heard[0].details("lost")) == 2
+        assert len(world.backup.publishing) == 1
+        world.network.change("ingest", refuses=False)
+        await asyncio.sleep(10)
+        assert not world.ingest.sessions, "one that works is kept"
+        world.network.reset("backup")
+        await asyncio.sleep(3)
+        assert len(world.ingest.publishing) == 1
+
+    simulate(test)
+
+
+def test_a_defect_of_one_session_is_told_and_the_others_go_on(simulate) -> None:
+    async def test(world: World) -> None:
+        broken = world.start()
+        world.start(BACKUP)
+        await asyncio.sleep(5)
+
+        def fail(*_):
+            raise ZeroDivisionError("a defect")
+
+        broken._feed.take = fail
+        await asyncio.sleep(5)
+        with pytest.raises(ZeroDivisionError):
+            await world._tasks[0]
+        world._tasks.pop(0)
+        world.outputs.pop(0)
+        assert world.backup.publishing["key"].last_media_ns / 1e9 > world.loop.time() - 0.5
+
+    simulate(test)

@@ -1,4 +1,8 @@
-"""How long to wait before the next attempt: a pure table, with jitter handed in."""
+"""How long to wait before the next attempt: a pure table, with jitter handed in.
+
+A stream waits for itself (`delay_seconds`), and in one queue with all others of its pump
+(`ConnectRate`), so that a thousand that fell together return one after the other.
+"""
 
 from __future__ import annotations
 
@@ -28,3 +32,21 @@ def delay_seconds(
         return _PATIENT_SECONDS * (0.5 + 0.5 * random)
     base = _SOON[min(attempt, len(_SOON)) - 1]
     return base * (0.5 + 0.5 * random)
+
+
+class ConnectRate:
+    """At most so many connections a second, in the order in which they were asked for.
+
+    The first `burst` of them need not wait. Who has a turn and does not use it has lost it.
+    """
+
+    def __init__(self, per_second: float = 20.0, burst: int = 20) -> None:
+        self._interval = 1 / per_second
+        self._tolerance = (burst - 1) / per_second
+        self._due = 0.0
+
+    def wait_seconds(self, now: float) -> float:
+        """Take the next turn, asked for at `now` of a clock that never goes back: how far it is."""
+        due = max(self._due, now)
+        self._due = due + self._interval
+        return max(0.0, due - self._tolerance - now)

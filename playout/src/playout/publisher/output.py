@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from playout.errors import (
 )
 from playout.media import TrackKind
 from playout.publisher.address import Address
-from playout.publisher.backoff import delay_seconds
+from playout.publisher.backoff import ConnectRate, delay_seconds
 from playout.publisher.environment import Environment
 from playout.publisher.session import Hooks, Patience, Progress, Session
 from playout.publisher.transport import AddressCheck, Limits
@@ -33,11 +33,11 @@ STABLE_SECONDS = 10.0
 """A session that was on air this long has earned a fresh start of the back-off."""
 SUSPICIOUS_SESSIONS = 3
 """So many sessions in a row that ended right after publishing point to the key."""
-MIN_WINDOW_BYTES = 16_000
-USUAL_WINDOW_BYTES = 1_000_000
-"""When no item can be measured: two seconds of 4 Mbit/s."""
-WINDOW_SECONDS = 2
+USUAL_BYTES_PER_SECOND = 500_000
+"""When no item can be measured: 4 Mbit/s."""
 MISSING_MEDIA_SECONDS = 1.0
+FAILURES_BEFORE_FALLBACK = 2
+"""Attempts at one address before the next one is tried, where there is another."""
 FENCED_SECONDS = 0.25
 
 
@@ -83,12 +83,18 @@ class OutputOptions:
     end_frame: int | None = None
     """Stop, once for all, before this video frame."""
     environment: Environment = field(default_factory=Environment)
+    connect_rate: ConnectRate = field(default_factory=ConnectRate)
+    """Shared by all outputs of a pump; its turns are waited for beside each output's back-off."""
     time_scale: float = 1.0
     """All waits between sessions are multiplied by this; simulations shorten them with the rest."""
 
 
 class Output:
-    """Keeps a programme on air at one address until it ends or `stop` is called."""
+    """Keeps a programme on air at one address until it ends or `stop` is called.
+
+    `fallbacks` are other ways into the same ingest, such as its backup host: they are tried in
+    turn when an address has failed twice, and never while another one works.
+    """
 
     def __init__(
         self,
@@ -100,8 +106,10 @@ class Output:
         options: OutputOptions | None = None,
         may_send: Callable[[], bool] = lambda: True,
         wheel: Wheel | None = None,
+        fallbacks: Sequence[Address] = (),
     ) -> None:
         self.address = address
+        self._addresses = (address, *fallbacks)
         self.programme = programme
         self.sessions = 0
         self._shelf = shelf
@@ -119,6 +127,7 @@ class Output:
         self._stopped = asyncio.Event()
         self._acknowledged_at: float | None = None
         self._was_publishing = False
+        self._resume_at: int | None = None
 
     # -- what it is doing -------------------------------------------------------------------
 
@@ -146,6 +155,13 @@ class Output:
         if self._session is not None:
             self._session.stop()
 
+    def rotate(self) -> bool:
+        """Change to a new connection at the next key frame; False when there is none to change.
+
+        No media is lost or repeated, but for a receiver that takes long to let go of the old one.
+        """
+        return self._session is not None and self._session.rotate()
+
     def replace_programme(self, programme: Programme) -> None:
         """Follow new versions of the same programme; raises `ProgrammeError` for another one."""
         if self._feed is not None:
@@ -163,12 +179,20 @@ class Output:
             if not self._may_send():
                 await self._pause(FENCED_SECONDS * scale)
                 continue
+            await self._turn()
+            if self._stopped.is_set():
+                break
             self._listener.connecting()
             self._acknowledged_at = None
             started = loop.time()
+            # Which ways in were tried since the last one that worked, two attempts each.
+            way = attempt // FAILURES_BEFORE_FALLBACK % len(self._addresses)
             try:
-                await self._run_session()
-                break
+                await self._run_session(self._addresses[way])
+                if self._resume_at is None or self._stopped.is_set():
+                    break
+                attempt, suspicious, down_since = 0, 0, loop.time()
+                continue
             except TrackError as error:
                 self._listener.missing(error)
                 await self._pause(MISSING_MEDIA_SECONDS * scale)
@@ -205,8 +229,17 @@ class Output:
             await self._pause(delay * scale)
         self._listener.ended()
 
-    async def _run_session(self) -> None:
+    async def _turn(self) -> None:
+        """Wait for our turn among all outputs of the pump; a planned successor goes first."""
+        if self._resume_at is None:
+            now = asyncio.get_running_loop().time()
+            wait = self._options.connect_rate.wait_seconds(now)
+            if wait > 0:
+                await self._pause(wait)
+
+    async def _run_session(self, address: Address) -> None:
         self._was_publishing = False
+        resume_at, self._resume_at = self._resume_at, None
         options = self._options
         feed = Feed(
             self.programme,
@@ -215,7 +248,7 @@ class Output:
             on_substitute=self._listener.substituted,
         )
         session = Session(
-            self.address,
+            address,
             feed,
             epoch_ns=self._epoch,
             may_send=self._may_send,
@@ -224,14 +257,15 @@ class Output:
             patience=options.patience,
             limits=options.limits,
             wheel=self._wheel,
-            window_bytes=self._window_bytes(),
+            bytes_per_second=self._bytes_per_second(),
             environment=self._environment,
+            open_at=resume_at,
         )
         self._session, self._feed = session, feed
         try:
             connecting = asyncio.ensure_future(
                 self._environment.connect(
-                    self.address,
+                    address,
                     context=options.tls,
                     limits=options.limits,
                     allowed=options.allowed,
@@ -247,20 +281,17 @@ class Output:
                 if not connecting.done():
                     connecting.cancel()
             await session.run(connecting.result())
+            self._resume_at = session.gives_way_at
         finally:
             self._feed = None
 
-    def _window_bytes(self) -> int:
-        """About two seconds of media, so that proof comes soon and costs little."""
+    def _bytes_per_second(self) -> int:
         for item in self.programme.versions[-1].items:
             # One item that cannot be played must not keep the others from the air.
             with contextlib.suppress(TrackError):
                 track = self._shelf.track(item.video, TrackKind.VIDEO)
-                seconds = track.frames / track.description.rate
-                return max(
-                    MIN_WINDOW_BYTES, int(WINDOW_SECONDS * track.layout.data_bytes / seconds)
-                )
-        return USUAL_WINDOW_BYTES
+                return int(track.layout.data_bytes * track.description.rate / track.frames)
+        return USUAL_BYTES_PER_SECOND
 
     def _epoch(self) -> int:
         if self._epoch_ns is None:

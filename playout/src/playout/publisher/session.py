@@ -18,6 +18,8 @@ from playout.errors import (
     ProgrammeError,
     ProtocolViolation,
     StreamKeyRejected,
+    TrackError,
+    TrackUnreadable,
 )
 from playout.media import CHUNK_SIZE, TrackKind
 from playout.publisher.address import Address
@@ -30,10 +32,15 @@ from playout.rtmp import chunks
 from playout.rtmp.connection import Publisher
 from playout.rtmp.events import Acknowledged, Event, PublishStarted, ReconnectRequested, Rejected
 from playout.rtmp.states import PublisherState
-from playout.timebase import frame_at_ns
+from playout.timebase import frame_at_ns, frame_ms
 from playout.tracks import packetiser
 
 _WRAP = 1 << 32
+MIN_WINDOW_BYTES = 16_000
+WINDOW_SECONDS = 2
+"""The ingest is asked to acknowledge two seconds of media: proof comes soon, at little cost."""
+BURST_BYTES = 256 << 10
+"""What a session may begin with; the rest of its lead follows at the rate of catching up."""
 ACKS_OF_A_HABIT = 3
 """Some servers acknowledge once and never again; only a habit that breaks off means a stall."""
 _KEY_CODES = frozenset(
@@ -51,6 +58,10 @@ class Patience:
     proof_by_kernel: float = 4.0
     """Servers that never acknowledge: TCP's own acknowledgements count after this long."""
     farewell: float = 2.0
+    handover: float = 0.7
+    """The same before a planned successor, which the lead must bridge as well."""
+    recovering: float = 10.0
+    """A session that had to leave out media is not well again before so long without."""
     sample: float = 1.0
 
 
@@ -68,7 +79,14 @@ class Progress:
     """`ack` for RTMP acknowledgements, `tcp` for the kernel's."""
     degraded: bool = False
     jumps: int = 0
+    """How often overdue media was left out."""
     kbps: int = 0
+    unsent_bytes: int = 0
+    """Given to the connection and not taken by the far end, at the last sample."""
+    joins: int = 0
+    """Items that followed another."""
+    substitutions: int = 0
+    """Items that could not be played as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,8 @@ class Hooks:
     acknowledged: Callable[[], None] = field(default=lambda: None)
     slow: Callable[[], None] = field(default=lambda: None)
     first_media: Callable[[], None] = field(default=lambda: None)
+    unreadable: Callable[[TrackError], None] = field(default=lambda error: None)
+    """The file of a track on air gives no more bytes; the session goes on with something else."""
 
 
 class Session:
@@ -86,6 +106,10 @@ class Session:
     `epoch_ns` gives the monotonic instant of the programme's frame 0 and is asked once publishing
     was accepted. `may_send` is asked before each write: when it says no, the session ends at once
     and sends nothing more, not even a farewell.
+
+    `open_at` is the frame with which it begins, for a session that goes on where another ended;
+    one that comes too late for it begins at what is on air, as without it. `bytes_per_second` is
+    about what the programme takes.
     """
 
     def __init__(
@@ -100,9 +124,13 @@ class Session:
         patience: Patience | None = None,
         limits: Limits | None = None,
         wheel: Wheel | None = None,
-        window_bytes: int = 500_000,
+        bytes_per_second: int = 500_000,
         environment: Environment | None = None,
+        open_at: int | None = None,
     ) -> None:
+        self._open_at = open_at
+        self._shift_ms = 0
+        self._slow_until = 0.0
         self._environment = environment or Environment()
         self._address = address
         self._feed = feed
@@ -110,7 +138,10 @@ class Session:
         self._epoch_ns = 0
         self._may_send = may_send
         self._hooks = hooks or Hooks()
-        self._pace = pace or Pace()
+        self._pace = pace = pace or Pace()
+        window_bytes = max(MIN_WINDOW_BYTES, WINDOW_SECONDS * bytes_per_second)
+        self._step_ms = int(pace.catch_up * pace.tick)
+        self._opening_ms = max(self._step_ms, 1000 * BURST_BYTES // max(1, bytes_per_second))
         self._patience = patience or Patience()
         self._limits = limits or Limits()
         self._wheel = wheel or Wheel(self._pace.tick)
@@ -138,6 +169,8 @@ class Session:
         self._ack_at = 0.0
         self._next_sample = 0.0
         self._sampled = False
+        self.gives_way_at: int | None = None
+        """The frame at which a planned successor goes on, once this session was asked to end."""
         self.progress = Progress()
 
     # -- life -------------------------------------------------------------------------------
@@ -151,18 +184,20 @@ class Session:
         `ProgrammeError` when there is nothing to play.
         """
         self._transport = transport
-        polite = False
+        polite, patience = False, self._patience.farewell
         try:
             await self._negotiate()
             if not self._stopping:
                 self._begin()
                 await self._over
             polite = True
+            if self.gives_way_at is not None and not self._stopping:
+                patience = self._patience.handover
         finally:
             self._disarm()
             everything_arrived = False
             try:
-                everything_arrived = polite and await self._farewell()
+                everything_arrived = polite and await self._farewell(patience)
             finally:
                 # What waits in the kernel would be delivered whenever the network heals: into the
                 # next session, or after another node has taken over.
@@ -176,6 +211,22 @@ class Session:
         self._stopping = True
         if self._media_from and not self._writing:
             self._finish(None)
+
+    def rotate(self) -> bool:
+        """Give way to a successor before the next key frame; False when it is not publishing.
+
+        `run` then returns as soon as all before it was sent, and `gives_way_at` says where the
+        successor goes on.
+        """
+        return self._ticking and self.rotate_at(self._feed.next_key)
+
+    def rotate_at(self, frame: int) -> bool:
+        """The same at `frame`, which must be a key frame that was not sent yet."""
+        if not self._ticking or self._stopping or self.gives_way_at is not None:
+            return False
+        self._feed.end_at(frame)
+        self.gives_way_at = frame
+        return True
 
     # -- before media -----------------------------------------------------------------------
 
@@ -212,35 +263,44 @@ class Session:
         """Open the feed at what is on air now, and send headers and the first media."""
         self._epoch_ns = self._epoch_of()
         feed, pace = self._feed, self._pace
-        now_ms = self._now_ms()
-        feed.open(frame_at_ns((now_ms + pace.lead) * 1_000_000, feed.programme.video_rate))
+        now_ms, rate = self._now_ms(), feed.programme.video_rate
+        frame, wanted = frame_at_ns((now_ms + pace.lead) * 1_000_000, rate), self._open_at
+        if wanted is not None and now_ms - frame_ms(wanted, rate) < pace.jump_after:
+            frame = wanted
+        feed.open(frame)
         self.progress.connected_ns = self._environment.utc_ns()
         self._media_from = self.progress.bytes_sent
         self._moved_at = self._ack_at = self._loop.time()
         self._next_sample = self._moved_at + self._patience.sample
         self._last_tick_ms = now_ms
-        self._rtmp.queue_metadata(
-            self._metadata(), timestamp=feed.opening_ms(TrackKind.VIDEO) % _WRAP
-        )
+        self._rtmp.queue_metadata(self._metadata(), timestamp=self._wire_ms(TrackKind.VIDEO))
         opening: list[Buffer] = [self._rtmp.bytes_to_send()]
         opening.extend(
             chunks.encode_message(
                 kind.chunk_stream_id,
                 kind.message_type,
                 self._stream_id,
-                feed.opening_ms(kind) % _WRAP,
+                self._wire_ms(kind),
                 packetiser.sequence_header(kind, feed.codec_header(kind)),
                 CHUNK_SIZE,
             )
             for kind in TrackKind
             if feed.codec_header(kind)
         )
-        feed.take(now_ms + pace.lead, opening)
+        # A great lead is built up over the first ticks: a thousand at once would be a flood.
+        feed.take(min(now_ms + pace.lead, feed.sent_until_ms + self._opening_ms), opening)
         self._loop.add_reader(self._transport.fileno(), self._on_readable)
-        self._send(opening)
+        try:
+            self._send(opening)
+        except TrackUnreadable as error:
+            raise self._cut_off(error) from error
         self._hooks.first_media()
         self._wheel.add(self._tick)
         self._ticking = True
+
+    def _wire_ms(self, kind: TrackKind) -> int:
+        """The timestamp with which a lane opens."""
+        return (self._feed.opening_ms(kind) - self._shift_ms) % _WRAP
 
     def _metadata(self) -> dict[str, float | str | bool]:
         values: dict[str, float | str | bool] = {
@@ -275,7 +335,8 @@ class Session:
             return
         try:
             self._advance(now)
-        except PlayoutError as error:
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            # Whatever it is, it must not stop the wheel on which the others sit.
             self._finish(error)
 
     def _advance(self, now: float) -> None:
@@ -283,36 +344,60 @@ class Session:
             self._sample(now)
         if not self._may_send():
             raise LeaseLost("This node may no longer publish the stream.")
+        now_ms, feed = self._now_ms(), self._feed
+        last_tick_ms, self._last_tick_ms = self._last_tick_ms, now_ms
         if self._writing:
             return
-        now_ms, feed = self._now_ms(), self._feed
+        if feed.finished:
+            # A successor must not wait: it has the rest of the lead to get ready.
+            if self.gives_way_at is not None or now_ms >= feed.sent_until_ms:
+                self._finish(None)
+            return
         step = horizon(
             self._pace,
             now_ms=now_ms,
             sent_until_ms=feed.sent_until_ms,
-            last_tick_ms=self._last_tick_ms,
+            last_tick_ms=last_tick_ms,
         )
-        self._last_tick_ms = now_ms
-        if feed.finished:
-            if now_ms >= feed.sent_until_ms:
-                self._finish(None)
-            return
+        until_ms = step.until_ms
         if step.jump:
-            try:
-                feed.jump(frame_at_ns(now_ms * 1_000_000, feed.programme.video_rate))
-            except ProgrammeError:
-                self._finish(None)
+            if not self._jump(now, now_ms):
                 return
-            self.progress.jumps += 1
+            until_ms = min(until_ms, feed.sent_until_ms + self._step_ms)
         buffers: list[Buffer] = []
-        feed.take(step.until_ms, buffers)
-        if buffers:
+        feed.take(until_ms, buffers)
+        if not buffers:
+            return
+        try:
             self._send(buffers)
+        except TrackUnreadable as error:
+            self._hooks.unreadable(error)
+            feed.jump(feed.take_back())
+
+    def _jump(self, now: float, now_ms: int) -> bool:
+        """Leave out what is overdue; False when nothing is left."""
+        feed = self._feed
+        try:
+            feed.jump(frame_at_ns(now_ms * 1_000_000, feed.programme.video_rate))
+        except ProgrammeError:
+            self._finish(None)
+            return False
+        progress = self.progress
+        progress.jumps += 1
+        self._slow_until = now + self._patience.recovering
+        if not progress.degraded:
+            progress.degraded = True
+            self._hooks.slow()
+        return True
+
+    def _cut_off(self, error: TrackUnreadable) -> ConnectionLost:
+        """Media that a message has begun with is gone: only a new connection mends that."""
+        self._feed.take_back()
+        self._hooks.unreadable(error)
+        return ConnectionLost(f"The session was given up in the middle of a message. {error}")
 
     def _send(self, buffers: list[Buffer]) -> None:
-        size = 0
-        for buffer in buffers:
-            size += len(buffer)
+        size = sum(map(len, buffers))
         self.progress.bytes_sent += size
         if not self._transport.send(buffers, size) and not self._writing:
             self._writing = True
@@ -321,6 +406,8 @@ class Session:
     def _send_control(self) -> None:
         data = self._rtmp.bytes_to_send()
         if data:
+            if not self._may_send():
+                raise LeaseLost("This node may no longer publish the stream.")
             self._send([data])
 
     def _on_writable(self) -> None:
@@ -330,6 +417,8 @@ class Session:
             if not self._transport.flush():
                 return
         except PlayoutError as error:
+            if isinstance(error.__cause__, TrackUnreadable):
+                error = self._cut_off(error.__cause__)
             self._finish(error)
             return
         self._loop.remove_writer(self._transport.fileno())
@@ -393,6 +482,8 @@ class Session:
 
     def _prove(self, proof: str) -> None:
         self.progress.proof = proof
+        if self.progress.degraded and self._loop.time() < self._slow_until:
+            return
         if not self.progress.acknowledged or self.progress.degraded:
             self.progress.acknowledged = True
             self.progress.degraded = False
@@ -411,7 +502,8 @@ class Session:
         # The first sample holds the lead, which was sent at once and says nothing of the rate.
         self._sampled = True
         progress.bytes_acked = acked
-        unsent = self._transport.unsent_bytes()
+        progress.unsent_bytes = unsent = self._transport.unsent_bytes()
+        progress.joins = self._feed.joins
         if moved > 0 or unsent == 0:
             self._moved_at = now
         quiet = now - self._moved_at
@@ -439,7 +531,7 @@ class Session:
 
     # -- the end ----------------------------------------------------------------------------
 
-    def _finish(self, error: PlayoutError | None) -> None:
+    def _finish(self, error: Exception | None) -> None:
         self._disarm()
         if self._over.done():
             return
@@ -457,15 +549,16 @@ class Session:
             self._loop.remove_reader(descriptor)
             self._loop.remove_writer(descriptor)
 
-    async def _farewell(self) -> bool:
+    async def _farewell(self, patience: float) -> bool:
         """Unpublish, and wait until the far end has read everything: a reset would cut the tail.
 
-        False when something may still be on its way.
+        Waits for its answer for `patience` seconds, and longer only for what is on its way; False
+        when something may still be.
         """
         self._rtmp.unpublish()
         transport = self._transport
         with contextlib.suppress(TimeoutError, IngestError, ProtocolViolation):
-            async with asyncio.timeout(self._patience.farewell):
+            async with asyncio.timeout(patience):
                 farewell = self._rtmp.bytes_to_send()
                 transport.send([farewell], len(farewell))
                 while not transport.flush():
@@ -478,11 +571,16 @@ class Session:
                     while (data := transport.receive()) is not None:
                         if not data:
                             return True
-        try:
-            transport.acked_bytes()
-            return transport.unsent_bytes() == 0
-        except OSError:
-            return False
+        end = self._loop.time() + self._patience.farewell - patience
+        with contextlib.suppress(OSError):
+            while True:
+                transport.acked_bytes()
+                if transport.unsent_bytes() == 0:
+                    return True
+                if self._loop.time() >= end:
+                    break
+                await asyncio.sleep(self._patience.handover / 10)
+        return False
 
     async def _writable(self) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()

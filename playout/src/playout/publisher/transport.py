@@ -71,12 +71,15 @@ class Transport(Protocol):
         """Send or keep `buffers` of `size` bytes in all; False while some wait.
 
         Takes over the list. Raises `IngestError` when the connection is over, and
-        `TrackUnreadable` when media cannot be read; what was sent before it stays sent.
+        `TrackUnreadable` when nothing of it was sent or kept, since media cannot be read.
         """
         ...
 
     def flush(self) -> bool:
-        """Try to send what waits; True when nothing does."""
+        """Try to send what waits; True when nothing does.
+
+        Raises `IngestError` as `send` does, also when media that waited cannot be read.
+        """
         ...
 
     def receive(self) -> bytes | None:
@@ -159,7 +162,10 @@ class PlainTransport(_Socket):
     def flush(self) -> bool:
         """See `Transport`."""
         while self._waiting:
-            sent = self._try(self._waiting)
+            try:
+                sent = self._try(self._waiting)
+            except TrackUnreadable as error:
+                raise _cut_off(error) from error
             if not sent:
                 return False
             self._waiting = _behind(self._waiting, sent)
@@ -300,8 +306,11 @@ class TlsTransport(_Socket):
     def flush(self) -> bool:
         """See `Transport`."""
         while self._flush_encrypted():
-            if not self._encrypt_more():
-                return True
+            try:
+                if not self._encrypt_more():
+                    return True
+            except TrackUnreadable as error:
+                raise _cut_off(error) from error
         return False
 
     def _flush_encrypted(self) -> bool:
@@ -495,6 +504,10 @@ def _lost(error: OSError) -> ConnectionLost:
 def _unreadable(error: OSError) -> TrackUnreadable:
     reason = error.strerror or type(error).__name__
     return TrackUnreadable(f"A track on air cannot be read any more: {reason}.")
+
+
+def _cut_off(error: TrackUnreadable) -> ConnectionLost:
+    return ConnectionLost(f"The message that was being sent cannot be finished. {error}")
 
 
 def _acked(sock: socket.socket) -> int:

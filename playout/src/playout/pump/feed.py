@@ -149,7 +149,7 @@ class Feed:
         self.sent_until_ms = 0
         self.joins = 0
         """Items that followed another within this feed."""
-        self._before: tuple[int | None, bytes, int | None, bytes] = (None, b"", None, b"")
+        self._before: tuple[int, int | None, bytes, int | None, bytes] = (0, None, b"", None, b"")
 
     # -- where it is ------------------------------------------------------------------------
 
@@ -213,13 +213,18 @@ class Feed:
         if self.programme.sound_versions:
             self._cut_sound(min(self._audio.end, audio_boundary(self.programme, frame)))
 
-    def take_back(self) -> None:
-        """Nothing of the last `take` was sent: count times from what was sent before it.
+    def take_back(self) -> int:
+        """Nothing of the last `take` was sent, since its tracks cannot be read.
 
-        The feed must `jump` before anything else is taken.
+        Times count from what was sent before, and the tracks are opened anew. Returns the video
+        frame that came next then; the feed must `jump` before anything else is taken.
         """
         video, audio = self._video, self._audio
-        video.last_ms, video.header, audio.last_ms, audio.header = self._before
+        frame, video.last_ms, video.header, audio.last_ms, audio.header = self._before
+        for lane in (video, audio):
+            if lane.track is not None:
+                self._shelf.forget(lane.track)
+        return frame
 
     def _move(self, frame: int, *, forward: bool) -> None:
         frame = max(frame, self.programme.versions[0].effective_from)
@@ -382,7 +387,8 @@ class Feed:
         Sets `ended` when the programme has nothing more.
         """
         video, audio = self._video, self._audio
-        self._before = (video.last_ms, video.header, audio.last_ms, audio.header)
+        at = video.start + video.next
+        self._before = (at, video.last_ms, video.header, audio.last_ms, audio.header)
         if (
             until_ms <= video.end_ms
             and until_ms <= audio.end_ms

@@ -47,6 +47,12 @@ class Shelf:
         self._open.move_to_end(key)
         return found.track
 
+    def forget(self, track: Track) -> None:
+        """Open `track` anew when it is wanted again, since its file is not what was mapped."""
+        for key, opened in list(self._open.items()):
+            if opened.track is track:
+                del self._open[key]
+
 
 def _identity(directory: str, kind: TrackKind) -> tuple[int, int, int]:
     try:
