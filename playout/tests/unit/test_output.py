@@ -218,6 +218,40 @@ def test_a_planned_change_of_connection_loses_and_repeats_nothing(simulate) -> N
     simulate(test)
 
 
+def test_two_legs_change_at_the_same_join_and_agree_on_every_time(simulate) -> None:
+    async def test(world: World) -> None:
+        world.options = OutputOptions(environment=world.options.environment, rotate_after=40)
+        world.start()
+        await asyncio.sleep(7)
+        world.start(BACKUP)
+        await asyncio.sleep(33)
+        legs = world.ingest.of("key"), world.backup.of("key")
+        assert [len(leg) for leg in legs] == [2, 2]
+        joins = [0, 150, 247]
+        for leg in legs:
+            assert_opens_well(leg[1])
+            expected = in_programme(world.programme, 2500)
+            shown = [a.digest for a in pictures(*leg)]
+            begin = next(n for n in range(500, 1200) if expected[n] == shown[0])
+            assert shown == expected[begin : begin + len(shown)]
+            join = begin + len(pictures(leg[0]))
+            assert join % 458 in joins
+            assert join >= 40 * 30
+            assert pictures(leg[1])[0].timestamp == frame_ms(join - 40 * 30, 30)
+        for number in (0, 1):
+            of_first, of_second = (
+                {(a.kind, a.timestamp, a.digest) for a in leg[number].media()} for leg in legs
+            )
+            times = {a.timestamp for a in legs[1][number].media()}
+            common = {
+                entry for entry in of_first if min(times) + 100 <= entry[1] <= max(times) - 100
+            }
+            assert len(common) > 500
+            assert common <= of_second
+
+    simulate(test)
+
+
 def test_an_output_that_is_not_publishing_has_nothing_to_change(simulate) -> None:
     async def test(world: World) -> None:
         world.network.change("ingest", refuses=True)

@@ -27,7 +27,7 @@ from playout.pump.pacing import Pace
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
 from playout.timeline.programme import Programme
-from playout.timeline.resolve import Placement, placement_at
+from playout.timeline.resolve import ROTATION_SECONDS, Placement, placement_at
 
 STABLE_SECONDS = 10.0
 """A session that was on air this long has earned a fresh start of the back-off."""
@@ -82,6 +82,9 @@ class OutputOptions:
     """The programme's clock starts when the ingest first says yes, not at its epoch."""
     end_frame: int | None = None
     """Stop, once for all, before this video frame."""
+    rotate_after: int | None = ROTATION_SECONDS
+    """Seconds after which a connection is changed at a join, and times on the wire begin again;
+    the same for all legs of a stream, which then agree on every time. None for never."""
     environment: Environment = field(default_factory=Environment)
     connect_rate: ConnectRate = field(default_factory=ConnectRate)
     """Shared by all outputs of a pump; its turns are waited for beside each output's back-off."""
@@ -260,6 +263,7 @@ class Output:
             bytes_per_second=self._bytes_per_second(),
             environment=self._environment,
             open_at=resume_at,
+            rotate_after=options.rotate_after,
         )
         self._session, self._feed = session, feed
         try:

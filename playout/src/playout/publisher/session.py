@@ -33,9 +33,13 @@ from playout.rtmp.connection import Publisher
 from playout.rtmp.events import Acknowledged, Event, PublishStarted, ReconnectRequested, Rejected
 from playout.rtmp.states import PublisherState
 from playout.timebase import frame_at_ns, frame_ms
+from playout.timeline.programme import Programme
+from playout.timeline.resolve import ROTATION_SECONDS, rotation_at, wire_origin
 from playout.tracks import packetiser
 
 _WRAP = 1 << 32
+_PLANNED_SAMPLES = 4
+"""A planned end is arranged so many samples ahead: one that catches up sends two seconds in one."""
 MIN_WINDOW_BYTES = 16_000
 WINDOW_SECONDS = 2
 """The ingest is asked to acknowledge two seconds of media: proof comes soon, at little cost."""
@@ -108,7 +112,9 @@ class Session:
     and sends nothing more, not even a farewell.
 
     `open_at` is the frame with which it begins, for a session that goes on where another ended;
-    one that comes too late for it begins at what is on air, as without it. `bytes_per_second` is
+    one that comes too late for it begins at what is on air, as without it. After `rotate_after`
+    seconds of the programme the session gives way at a join (`timeline.resolve.rotation_at`), so
+    that times on the wire stay small; None leaves it on air for ever. `bytes_per_second` is
     about what the programme takes.
     """
 
@@ -127,7 +133,12 @@ class Session:
         bytes_per_second: int = 500_000,
         environment: Environment | None = None,
         open_at: int | None = None,
+        rotate_after: int | None = ROTATION_SECONDS,
     ) -> None:
+        self._rotate_after = rotate_after
+        self._rotation_of: Programme | None = None
+        self._rotation = -1
+        self._opened_at = 0
         self._open_at = open_at
         self._shift_ms = 0
         self._slow_until = 0.0
@@ -268,6 +279,9 @@ class Session:
         if wanted is not None and now_ms - frame_ms(wanted, rate) < pace.jump_after:
             frame = wanted
         feed.open(frame)
+        self._opened_at = feed.opening_frame
+        origin = wire_origin(feed.programme, self._opened_at, period=self._rotate_after)
+        self._shift_ms = frame_ms(origin, rate)
         self.progress.connected_ns = self._environment.utc_ns()
         self._media_from = self.progress.bytes_sent
         self._moved_at = self._ack_at = self._loop.time()
@@ -504,6 +518,7 @@ class Session:
         progress.bytes_acked = acked
         progress.unsent_bytes = unsent = self._transport.unsent_bytes()
         progress.joins = self._feed.joins
+        self._plan_rotation()
         if moved > 0 or unsent == 0:
             self._moved_at = now
         quiet = now - self._moved_at
@@ -528,6 +543,20 @@ class Session:
             waited = (self._environment.utc_ns() - progress.connected_ns) / 1e9
             if waited >= patience.proof_by_kernel and acked > self._media_from:
                 self._prove("tcp")
+
+    def _plan_rotation(self) -> None:
+        """Give way at the join where times on the wire begin again, when it is near."""
+        feed, period = self._feed, self._rotate_after
+        if self._rotation_of is not feed.programme:
+            # An edit may have moved the join.
+            self._rotation_of = feed.programme
+            self._rotation = rotation_at(feed.programme, self._opened_at, period=period)
+        if self._rotation < 0 or self.gives_way_at is not None:
+            return
+        due_ms = frame_ms(self._rotation, feed.programme.video_rate)
+        if due_ms - feed.sent_until_ms < _PLANNED_SAMPLES * 1000 * self._patience.sample:
+            passed = self._rotation < feed.opening_frame
+            self.rotate_at(feed.next_key if passed else self._rotation)
 
     # -- the end ----------------------------------------------------------------------------
 
