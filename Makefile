@@ -5,7 +5,7 @@
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
-TREES := config apps playout/src tests playout/tests manage.py conftest.py
+TREES := config apps simulator playout/src tests playout/tests manage.py conftest.py
 FAST := -m "not integration and not browser and not slow"
 
 help:  ## this list
@@ -30,7 +30,7 @@ test-full: test  ## and the long cases
 lint: dev  ## style, types, import rule
 	$(PY) -m ruff check $(TREES)
 	$(PY) -m ruff format --check $(TREES)
-	$(PY) -m mypy config apps playout/src
+	$(PY) -m mypy config apps simulator playout/src
 	.venv/bin/lint-imports --cache-dir .import_linter_cache
 
 format: dev  ## let ruff rewrite what it can

@@ -1,0 +1,1 @@
+"""A stand-in for YouTube: sign-in, the live parts of its API, and the ingest."""

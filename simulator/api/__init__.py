@@ -1,0 +1,1 @@
+"""The used part of the YouTube Data API v3."""
