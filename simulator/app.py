@@ -72,6 +72,7 @@ class Simulator:
             answer = json_answer({"detail": "The body is too large."}, 413)
         except ConnectionDropped:
             scope.get("extensions", {}).get(ABORT, _cannot_abort)()
+            await _until_gone(receive)
             return
         if answer.stream is None:
             await send_answer(answer, send, with_body=scope["method"] != "HEAD")
