@@ -121,6 +121,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "library-sweep": {"task": "apps.library.tasks.sweep", "schedule": 60.0},
     "streaming-sweep": {"task": "apps.streaming.tasks.sweep", "schedule": 30.0},
     "streaming-prune": {"task": "apps.streaming.tasks.prune", "schedule": 86_400.0},
+    "youtube-sweep": {"task": "apps.youtube.tasks.sweep", "schedule": 60.0},
+    "youtube-mail": {"task": "apps.youtube.tasks.send_mail_alerts", "schedule": 300.0},
+    "youtube-test": {"task": "apps.youtube.tasks.test_channels", "schedule": 1800.0},
+    "youtube-prune": {"task": "apps.youtube.tasks.prune", "schedule": 43_200.0},
     "ops-prune": {"task": "apps.ops.tasks.prune", "schedule": 3600.0},
 }
 
@@ -200,6 +204,7 @@ GOOGLE_AUTHORIZE_URL = env.text(
     "GOOGLE_AUTHORIZE_URL", "https://accounts.google.com/o/oauth2/v2/auth"
 )
 GOOGLE_TOKEN_URL = env.text("GOOGLE_TOKEN_URL", "https://oauth2.googleapis.com/token")
+GOOGLE_REVOKE_URL = env.text("GOOGLE_REVOKE_URL", "https://oauth2.googleapis.com/revoke")
 GOOGLE_USERINFO_URL = env.text(
     "GOOGLE_USERINFO_URL", "https://www.googleapis.com/oauth2/v2/userinfo"
 )
@@ -207,6 +212,11 @@ GOOGLE_CERTS_URL = env.text("GOOGLE_CERTS_URL", "https://www.googleapis.com/oaut
 GOOGLE_ISSUER = env.text("GOOGLE_ISSUER", "https://accounts.google.com")
 GOOGLE_SIGN_IN = bool(GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET)
 YOUTUBE_API_BASE = env.text("YOUTUBE_API_BASE", "https://www.googleapis.com")
+YOUTUBE_WATCH_BASE = env.text("YOUTUBE_WATCH_BASE", "https://www.youtube.com/watch?v=")
+YOUTUBE_TIMEOUT_SECONDS = env.whole("YOUTUBE_TIMEOUT_SECONDS", 15, least=1)
+YOUTUBE_TIME_SCALE = env.whole("YOUTUBE_TIME_SCALE", 1, least=1)
+YOUTUBE_QUOTA_PER_DAY = env.whole("YOUTUBE_QUOTA_PER_DAY", 10_000, least=1)
+YOUTUBE_QUOTA_PER_WORKSPACE = env.whole("YOUTUBE_QUOTA_PER_WORKSPACE", 0)
 RAZORPAY_KEY_ID = env.text("RAZORPAY_KEY_ID")
 RAZORPAY_KEY_SECRET = env.text("RAZORPAY_KEY_SECRET")
 RAZORPAY_WEBHOOK_SECRET = env.text("RAZORPAY_WEBHOOK_SECRET")
@@ -225,6 +235,8 @@ if not EMAIL_CONFIGURED:
             "EMAIL_FILE_PATH": MAIL_OUTBOX,
         }
 globals().update(_email)
+_host = next((name for name in ALLOWED_HOSTS if name != "*"), "127.0.0.1")
+SITE_ADDRESS = f"https://{_host}" if SECURE_SSL_REDIRECT else f"http://{_host}:{PORT}"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "YouTube Streamer <streamer@localhost>")
 
 # -- refusing to start --------------------------------------------------------------------------
@@ -281,6 +293,7 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.billing",
     "apps.library",
+    "apps.youtube",
     "apps.streaming",
     "apps.ops",
 ]

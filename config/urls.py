@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("apps.accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("", include("apps.library.urls")),
+    path("", include("apps.youtube.urls")),
     path("", include("apps.streaming.urls")),
     path(PREFIX, include((urls(), "api"))),
     path("admin/", admin.site.urls),

@@ -64,6 +64,34 @@ class EncryptedTextField(_Text):
         return f"{self.model._meta.db_table}.{self.column}"  # noqa: SLF001 - public by convention
 
 
+def row_secret(column: str) -> Any:
+    """A property that keeps its text sealed in `column`, for this row of this tenant alone.
+
+    The row needs `id` and `workspace_id` before the text is set. What is copied to another row,
+    another tenant or another column does not open. Empty text is kept as it is.
+    """
+
+    def purpose(row: Any) -> str:
+        table = row._meta.db_table  # noqa: SLF001 - public by convention
+        return f"{table}.{column}:{row.workspace_id}:{row.pk}"
+
+    def opened(row: Any) -> str:
+        sealed = getattr(row, column)
+        keys = tuple(settings.FIELD_ENCRYPTION_KEYS)
+        return open_sealed(sealed, purpose(row), keys) if sealed else ""
+
+    def close(row: Any, text: str) -> None:
+        keys = tuple(settings.FIELD_ENCRYPTION_KEYS)
+        setattr(row, column, seal(text, purpose(row), keys) if text else "")
+
+    return property(opened, close)
+
+
+def is_newest(sealed: str) -> bool:
+    """Whether `sealed` was made with the newest of `FIELD_ENCRYPTION_KEYS`."""
+    return sealed.partition(":")[0] == _ciphers(tuple(settings.FIELD_ENCRYPTION_KEYS))[0][0]
+
+
 def seal(text: str, purpose: str, keys: tuple[str, ...]) -> str:
     """`key id : token`, made with the newest of `keys`; opens for the same `purpose` only."""
     key_id, cipher = _ciphers(keys)[0]

@@ -133,6 +133,17 @@ ADDRESSES: dict[str, dict[str, Wall]] = {
     "library/<uuid:asset_id>/retry/": {"POST": EDITOR},
     "library/<uuid:asset_id>/prepare/": {"POST": EDITOR},
     "library/<uuid:asset_id>/thumbnail/": {"GET": VIEWER},
+    # -- channels
+    "channels/": {"GET": VIEWER},
+    "channels/connect/": {"POST": OWNER},
+    "channels/oauth/callback/": {"GET": SIGNED_IN},
+    "channels/quota/": {"GET": VIEWER},
+    "channels/client/": _form(OWNER),
+    "channels/client/remove/": {"POST": OWNER},
+    "channels/<uuid:channel_id>/": {"GET": VIEWER},
+    "channels/<uuid:channel_id>/check/": {"POST": EDITOR},
+    "channels/<uuid:channel_id>/reconnect/": {"POST": OWNER},
+    "channels/<uuid:channel_id>/disconnect/": _form(OWNER),
     # -- streams and playlists
     "dashboard/": {"GET": VIEWER},
     "watch/": {"GET": VIEWER},

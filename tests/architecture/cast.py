@@ -33,6 +33,7 @@ from apps.accounts import invitations, services
 from apps.accounts.models import Membership, Role, Scope, User, Workspace
 from apps.library.models import Asset, Rendition, Track, Upload
 from apps.streaming import stream_manager
+from apps.youtube.models import Channel
 
 PROFILE = "480p30-economy@1"
 ADDRESS = "rtmps://a.rtmps.youtube.com:443/live2"
@@ -95,6 +96,12 @@ def tenant_of(owner: User) -> Tenant:
         type=Authenticator.Type.WEBAUTHN,
         data={"name": title, "credential": _credential()},
     )
+    channel = Channel.objects.create(
+        workspace=workspace,
+        youtube_id=f"UC-{workspace.slug}",
+        title=title,
+        state_since=timezone.now(),
+    )
     return Tenant(
         owner,
         workspace,
@@ -105,6 +112,7 @@ def tenant_of(owner: User) -> Tenant:
             "item_id": str(playlist.items.get().pk),
             "stream_id": str(stream.pk),
             "output_id": str(stream.outputs.get().pk),
+            "channel_id": str(channel.pk),
             "membership_id": str(member.pk),
             "member_id": str(member.pk),
             "invitation_id": str(invited.pk),
@@ -181,7 +189,7 @@ def arguments_of(route: str) -> set[str]:
 
 TENANTS_OWN = {
     "asset_id", "upload_id", "playlist_id", "item_id", "stream_id", "membership_id", "member_id",
-    "invitation_id", "token_id", "pk", "output_id",
+    "invitation_id", "token_id", "pk", "output_id", "channel_id",
 }  # fmt: skip
 """Arguments that name a row of one tenant."""
 
@@ -237,6 +245,9 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
         ("DELETE", "library/uploads/<uuid:upload_id>/"): _tus(),
         ("POST", "library/<uuid:asset_id>/rename/"): {"data": {"title": title}},
         ("POST", "library/<uuid:asset_id>/prepare/"): {"data": {"profile": "720p30-economy@1"}},
+        ("POST", "channels/client/"): {
+            "data": {"client_id": "x", "secret": "y", "units_per_day": "10000"}
+        },
         ("GET", "playlists/add/"): chosen,
         ("POST", "playlists/add/"): {"data": {"asset": of.other_asset, "name": title}},
         ("POST", "playlists/"): {"data": {"name": title}},

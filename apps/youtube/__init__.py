@@ -1,0 +1,1 @@
+"""All that is between us and YouTube: channels, broadcasts, their truth and their quota."""

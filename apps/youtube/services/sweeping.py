@@ -1,0 +1,176 @@
+"""The sweep: what viewers can see of every show, asked for fifty at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from apps.core.wake import wake_task_on_commit
+from apps.youtube import quota, signals
+from apps.youtube.client import PAGE, Retry, YouTubeError
+from apps.youtube.models import Broadcast, Channel, ChannelState, IngestKey, Privacy, Show
+from apps.youtube.quota import Purpose
+from apps.youtube.services import shows
+from apps.youtube.services.tokens import api_of
+from apps.youtube.truth import Encoder, EncoderFacts
+
+logger = logging.getLogger(__name__)
+
+_GONE = ("none", "completed")
+
+
+def sweep(*, now: datetime | None = None) -> list[Show]:
+    """Look at everything that should be live, and at what is due; the shows to advance now."""
+    now = now or timezone.now()
+    due = list(Show.objects.filter(look_at__lte=now))
+    live = list(
+        Broadcast.objects.filter(
+            is_wanted=True, ended_at__isnull=True, lifecycle="live", show__isnull=False
+        ).select_related("show", "channel", "channel__client")
+    )
+    suspects = _see(live, now)
+    # Wishes that nobody woke anybody for: a start or stop whose message was lost.
+    settled = Show.objects.filter(look_at__isnull=True).filter(is_wanted=True)
+    changed = [show for show in settled.select_related("channel") if _has_changed(show, now)]
+    found = {show.pk: show for show in [*due, *suspects, *changed]}
+    Show.objects.filter(pk__in=list(found)).exclude(look_at__lte=now).update(look_at=now)
+    for show in found.values():
+        wake_task_on_commit("apps.youtube.tasks.advance_show", str(show.subject))
+    return list(found.values())
+
+
+def _see(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
+    """Ask `videos.list` about all; the shows of those that are not seen live."""
+    groups: dict[object, list[Broadcast]] = defaultdict(list)
+    for row in rows:
+        # Private ones answer to their owner alone; the rest to anybody of the same project.
+        private = row.privacy == Privacy.PRIVATE
+        groups[row.channel_id if private else row.channel.project].append(row)
+    suspects = []
+    for members in groups.values():
+        for start in range(0, len(members), PAGE):
+            suspects += _see_page(members[start : start + PAGE], now)
+    return suspects
+
+
+def _see_page(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
+    told = _ask([row.youtube_id for row in rows], _askers(rows))
+    if told is None:
+        return []
+    suspects = []
+    for row in rows:
+        assert row.show is not None  # noqa: S101 - filtered
+        video = told.get(row.youtube_id)
+        state = str((video or {}).get("snippet", {}).get("liveBroadcastContent", "none"))
+        details = (video or {}).get("liveStreamingDetails") or {}
+        rejected = (video or {}).get("status", {}).get("rejectionReason")
+        if state == "live" and not details.get("actualEndTime") and not rejected:
+            viewers = str(details.get("concurrentViewers", ""))
+            Show.objects.filter(pk=row.show.pk).update(
+                viewers=int(viewers) if viewers.isdigit() else None
+            )
+            if row.is_suspect:
+                Broadcast.objects.filter(pk=row.pk).update(is_suspect=False)
+            continue
+        Broadcast.objects.filter(pk=row.pk).update(is_suspect=True)
+        suspects.append(row.show)
+    return suspects
+
+
+def _askers(rows: Sequence[Broadcast]) -> Iterable[Channel]:
+    """Channels whose access may be used, connected ones, each once."""
+    channels = {row.channel_id: row.channel for row in rows}
+    return [one for one in channels.values() if one.state == ChannelState.CONNECTED]
+
+
+def _ask(ids: Sequence[str], askers: Iterable[Channel]) -> dict[str, dict[str, Any]] | None:
+    """The videos by id; None when nobody could ask."""
+    for channel in askers:
+        try:
+            found = api_of(channel, Purpose.WATCH).list(
+                "videos", "id,snippet,status,liveStreamingDetails", id=list(ids)
+            )
+        except YouTubeError as error:
+            if error.retry is Retry.AT_RESET:
+                if error.code != "quota.reserved":
+                    quota.note_exhausted(channel)
+                return None
+            logger.info("The sweep was not answered to %s: %s.", channel.pk, error.code)
+            continue
+        quota.note_answer(channel)
+        return {str(one.get("id")): one for one in found}
+    return None
+
+
+def _has_changed(show: Show, now: datetime) -> bool:
+    facts = _facts_of(show)
+    if not facts.is_wanted and not show.is_start_pending:
+        return True
+    if facts.encoder in (Encoder.REFUSED,):
+        return True
+    return not show.broadcasts.filter(is_wanted=True, ended_at__isnull=True).exists()
+
+
+def _facts_of(show: Show) -> EncoderFacts:
+    for _receiver, answer in signals.encoder_asked.send(sender=Show, subject=show.subject):
+        if isinstance(answer, EncoderFacts):
+            return answer
+    return EncoderFacts(is_wanted=False, encoder=Encoder.OFF)
+
+
+def read_health(*, now: datetime | None = None, only: Sequence[Show] | None = None) -> int:
+    """What YouTube says about the picture: on doubt, and else every two hours; calls made."""
+    now = now or timezone.now()
+    keys = IngestKey.objects.filter(is_open=True, show__isnull=False, show__on_air="live")
+    keys = keys.select_related("show", "channel", "channel__client").exclude(youtube_id="")
+    if only is not None:
+        keys = keys.filter(show__in=only)
+    groups: dict[object, list[IngestKey]] = defaultdict(list)
+    for key in keys:
+        assert key.show is not None  # noqa: S101 - filtered
+        fresh = key.show.health_at is not None and now - key.show.health_at < shows.waits().health
+        if only is not None or not fresh or _facts_of(key.show).encoder is Encoder.TROUBLED:
+            groups[key.channel_id].append(key)
+    calls = 0
+    for members in groups.values():
+        channel = members[0].channel
+        if channel.state != ChannelState.CONNECTED:
+            continue
+        for start in range(0, len(members), PAGE):
+            part = members[start : start + PAGE]
+            try:
+                found = api_of(channel, Purpose.NICE).list(
+                    "liveStreams", "id,status", id=[key.youtube_id for key in part]
+                )
+            except YouTubeError as error:
+                logger.info("Health of %s was not read: %s.", channel.pk, error.code)
+                continue
+            calls += 1
+            told = {str(one.get("id")): one.get("status") or {} for one in found}
+            for key in part:
+                _note_health(key, told.get(key.youtube_id, {}), now)
+    return calls
+
+
+def _note_health(key: IngestKey, status: dict[str, Any], now: datetime) -> None:
+    assert key.show is not None  # noqa: S101 - filtered
+    health = status.get("healthStatus") or {}
+    shows.note_ingest(key, str(status.get("streamStatus", "")), now)
+    item = _facts_of(key.show).item
+    issues = [
+        {
+            "type": str(one.get("type", ""))[:40],
+            "severity": str(one.get("severity", ""))[:10],
+            "item": item,
+            "at": now.isoformat(),
+        }
+        for one in (health.get("configurationIssues") or [])[:20]
+    ]
+    Show.objects.filter(pk=key.show.pk).update(
+        health=str(health.get("status", ""))[:12], health_issues=issues, health_at=now
+    )

@@ -1,0 +1,21 @@
+"""News that travels upwards. `subject` is the id of what is put on air; its owner knows more."""
+
+from django.dispatch import Signal
+
+encoder_asked = Signal()
+"""Sent with `subject`. Its owner answers with `truth.EncoderFacts`; nobody does when it is gone."""
+
+boundary_asked = Signal()
+"""Sent with `subject`, `earliest`, `latest`. The answer is when, between both, an item ends."""
+
+key_ready = Signal()
+"""Sent with `show` and `ingest_key` when that key is to be sent to; may come again, unchanged."""
+
+key_released = Signal()
+"""Sent with `show` and `ingest_key` when nothing is to be sent to that key any more."""
+
+show_changed = Signal()
+"""Sent with `show`, `code`, `text` after something happened that belongs into its log."""
+
+stop_wished = Signal()
+"""Sent with `show` and `reason` when YouTube took the show off and its policy is to stop."""

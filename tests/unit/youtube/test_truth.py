@@ -1,0 +1,160 @@
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from apps.youtube import truth
+from apps.youtube.models import OUR_SENTENCES, OnAir
+from apps.youtube.truth import (
+    BroadcastFacts,
+    Encoder,
+    Ingest,
+    Lifecycle,
+    Repair,
+    Step,
+    Waits,
+    is_absent,
+    judge,
+    later,
+    next_step,
+)
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+WAITS = Waits()
+ALL = list(itertools.product(Encoder, Ingest, Lifecycle))
+
+
+def test_every_combination_has_a_judgement_with_a_sentence():
+    for encoder, ingest, lifecycle in ALL:
+        judged = judge(encoder, ingest, lifecycle)
+        assert judged.on_air in OnAir.values
+        assert judged.said in OUR_SENTENCES
+        # Live is only said of what YouTube calls live, or of what is being ended.
+        if judged.on_air == "live":
+            assert lifecycle is Lifecycle.LIVE or judged.repair is Repair.END
+        # Nothing that is over is called live, whatever arrives at the ingest.
+        if lifecycle.is_over:
+            assert judged.on_air in ("ended", "blocked")
+
+
+def test_every_row_of_the_table_is_needed():
+    hits = {id(row[-1]): 0 for row in truth.TABLE}
+    for encoder, ingest, lifecycle in ALL:
+        hits[id(judge(encoder, ingest, lifecycle))] += 1
+    assert all(hits.values())
+
+
+@pytest.mark.parametrize(
+    ("encoder", "ingest", "lifecycle", "on_air", "repair"),
+    [
+        (Encoder.SENDING, Ingest.ACTIVE, Lifecycle.LIVE, "live", Repair.NONE),
+        # Connected is not on air: the session is healthy, and the broadcast over.
+        (Encoder.SENDING, Ingest.ACTIVE, Lifecycle.COMPLETE, "ended", Repair.REPLACE),
+        (Encoder.SENDING, Ingest.ACTIVE, Lifecycle.MISSING, "ended", Repair.REPLACE),
+        (Encoder.SENDING, Ingest.ACTIVE, Lifecycle.REVOKED, "blocked", Repair.STOP),
+        (Encoder.TROUBLED, Ingest.INACTIVE, Lifecycle.LIVE, "live", Repair.WAIT),
+        (Encoder.SENDING, Ingest.INACTIVE, Lifecycle.LIVE, "live", Repair.READ_KEY),
+        (Encoder.REFUSED, Ingest.INACTIVE, Lifecycle.LIVE, "live", Repair.READ_KEY),
+        (Encoder.SENDING, Ingest.ACTIVE, Lifecycle.READY, "unknown", Repair.GO_LIVE),
+        (Encoder.STARTING, Ingest.READY, Lifecycle.READY, "unknown", Repair.WAIT),
+        (Encoder.OFF, Ingest.INACTIVE, Lifecycle.LIVE, "live", Repair.END),
+        (Encoder.OFF, Ingest.INACTIVE, Lifecycle.COMPLETE, "ended", Repair.NONE),
+    ],
+)
+def test_it_names_the_level_at_which_it_is_mended(encoder, ingest, lifecycle, on_air, repair):
+    judged = judge(encoder, ingest, lifecycle)
+    assert (judged.on_air, judged.repair) == (on_air, repair)
+
+
+def test_an_old_read_never_takes_a_broadcast_back():
+    order = list(Lifecycle)
+    for known, read in itertools.product(Lifecycle, Lifecycle):
+        assert order.index(later(known, read)) == max(order.index(known), order.index(read))
+
+
+FACTS = list(
+    itertools.product(
+        (True, False), Lifecycle, (True, False), (True, False), (True, False), (True, False),
+        (Ingest.ACTIVE, Ingest.INACTIVE), (timedelta(0), timedelta(minutes=10)),
+    )
+)  # fmt: skip
+
+
+def test_every_broadcast_has_one_next_step_and_none_that_its_state_forbids():
+    allowed = {
+        Step.BIND: {"created", "ready", "testing"},
+        Step.TEST: {"created", "ready"},
+        Step.GO_LIVE: {"created", "ready", "testing"},
+        Step.DELETE: {"created", "ready"},
+        Step.INSERT: {""},
+    }
+    for wanted, lifecycle, bound, monitor, doubt, due, ingest, long in FACTS:
+        facts = BroadcastFacts(wanted, lifecycle, bound, monitor, doubt, due, ingest, long)
+        step = next_step(facts, WAITS)
+        assert lifecycle.value in allowed.get(step, {lifecycle.value}), facts
+        if doubt and not lifecycle.is_over:
+            # Never a call on top of one whose answer was lost.
+            assert step is Step.RESOLVE
+        if step in (Step.TEST, Step.GO_LIVE):
+            assert wanted
+            assert bound
+            assert due
+            assert ingest is Ingest.ACTIVE
+        if step is Step.COMPLETE:
+            assert not wanted
+
+
+def steps(**facts):
+    return next_step(BroadcastFacts(**{"is_wanted": True, "is_bound": True} | facts), WAITS)
+
+
+def test_it_waits_for_the_ingest_and_for_its_time():
+    assert steps(lifecycle=Lifecycle.READY, ingest=Ingest.READY) is Step.WAIT
+    assert steps(lifecycle=Lifecycle.READY, ingest=Ingest.ACTIVE, is_due=False) is Step.WAIT
+    assert steps(lifecycle=Lifecycle.READY, ingest=Ingest.ACTIVE) is Step.GO_LIVE
+
+
+def test_one_with_a_monitor_is_tested_first():
+    assert steps(lifecycle=Lifecycle.READY, ingest=Ingest.ACTIVE, has_monitor=True) is Step.TEST
+    assert (
+        steps(lifecycle=Lifecycle.TESTING, ingest=Ingest.ACTIVE, has_monitor=True) is Step.GO_LIVE
+    )
+
+
+def test_one_that_never_gets_live_is_given_up():
+    starting = {"lifecycle": Lifecycle.LIVE_STARTING}
+    assert steps(**starting, for_so_long=timedelta(minutes=2)) is Step.WAIT
+    assert steps(**starting, for_so_long=timedelta(minutes=4)) is Step.GIVE_UP
+
+
+def test_what_was_never_live_is_deleted_and_what_was_is_completed():
+    assert steps(is_wanted=False, lifecycle=Lifecycle.READY) is Step.DELETE
+    assert steps(is_wanted=False, lifecycle=Lifecycle.LIVE) is Step.COMPLETE
+    assert steps(is_wanted=False, lifecycle=Lifecycle.NONE) is Step.OVER
+
+
+def test_absence_is_believed_after_two_reads_that_agree_and_never_while_reads_lag():
+    def read(seconds, doubted=None):
+        return is_absent(
+            doubted_at=None if doubted is None else NOW + timedelta(seconds=doubted),
+            sent_at=NOW,
+            now=NOW + timedelta(seconds=seconds),
+            waits=WAITS,
+        )
+
+    assert read(5) is None
+    assert read(19) is None
+    assert read(21) is False
+    assert read(25, doubted=21) is False
+    assert read(31, doubted=21) is True
+
+
+def test_waits_can_be_hurried_together():
+    quick = WAITS.scaled(10)
+    assert quick.lag == timedelta(seconds=2)
+    assert quick.rotate == WAITS.rotate / 10
+    assert WAITS.scaled(1) is WAITS
+
+
+def test_a_rotation_is_over_before_the_archive_is_lost():
+    assert WAITS.rotate + WAITS.prepare < WAITS.rotate_latest < timedelta(hours=11, minutes=30)
