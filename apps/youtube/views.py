@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, ParamSpec, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -32,10 +33,18 @@ from apps.youtube.services.tokens import credentials_of
 
 logger = logging.getLogger(__name__)
 
-_parts = urlsplit(settings.GOOGLE_AUTHORIZE_URL)
-# "Connect" is a form, Chromium holds redirects after one to this, and a workspace can have a Google
-# client where the installation has none.
-leads_to_google: Any = csp_update({"form-action": [f"{_parts.scheme}://{_parts.netloc}"]})
+_Asked = ParamSpec("_Asked")
+
+
+def leads_to_google(view: Callable[_Asked, HttpResponse]) -> Callable[_Asked, HttpResponse]:
+    """Let the page's forms lead to Google's consent screen.
+
+    Chromium holds redirects after a form to the page's policy as well, and a workspace can have a
+    Google client where the installation has none.
+    """
+    parts = urlsplit(settings.GOOGLE_AUTHORIZE_URL)
+    widen = csp_update({"form-action": [f"{parts.scheme}://{parts.netloc}"]})
+    return cast(Callable[_Asked, HttpResponse], widen(cast(Any, view)))
 
 
 @leads_to_google
