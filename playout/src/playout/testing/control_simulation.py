@@ -28,6 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from playout.errors import ProgrammeError
 from playout.supervisor.ports import DesiredOutput, OutputReport
 from playout.supervisor.reconcile import Running
 from playout.supervisor.states import OutputState
@@ -304,24 +305,14 @@ class World:
 
     def edit(self, output_id: str) -> None:
         """The user changes what is on air, or what comes."""
-        programme, chance = self._programmes[output_id], self.chance
+        programme = self._programmes[output_id]
         frame = self._frame(EDIT_AHEAD_NS)
-        kind = chance.choice(("skip", "jump", "play next", "swap", "follow"))
-        items = chance.sample(self._pool, chance.randint(1, len(self._pool)))
-        seed = chance.choice((None, chance.randrange(1000)))
-        versions: tuple[Version, ...]
-        if kind == "skip":
-            versions = edits.skip(programme, at_frame=frame)
-        elif kind == "jump":
-            entries = len(programme.versions[-1].items)
-            versions = edits.jump(programme, at_frame=frame, entry=chance.randrange(entries))
-        elif kind == "play next":
-            versions = edits.play_next(programme, at_frame=frame, item=chance.choice(self._pool))
-        elif kind == "swap":
-            at: edits.At = "item" if chance.random() < 0.5 else "key"
-            versions = edits.swap(programme, at_frame=frame, items=items, at=at, seed=seed)
-        else:
-            versions = edits.follow(programme, at_frame=frame, items=items, seed=seed)
+        kind = self.chance.choice(("skip", "jump", "play next", "swap", "follow"))
+        try:
+            versions = self._versions(kind, programme, frame)
+        except ProgrammeError as error:
+            self.say(f"{output_id}: {kind} is refused: {error}")
+            return
         self.say(f"{output_id}: {kind}, {len(versions)} versions")
         if not versions:
             return
@@ -336,6 +327,22 @@ class World:
         self._edits[output_id].append((self.now_ns, versions[0].effective_from))
         if self._wanted[output_id]:
             self.want(output_id)
+
+    def _versions(self, kind: str, programme: Programme, frame: int) -> tuple[Version, ...]:
+        chance = self.chance
+        items = chance.sample(self._pool, chance.randint(1, len(self._pool)))
+        seed = chance.choice((None, chance.randrange(1000)))
+        if kind == "skip":
+            return edits.skip(programme, at_frame=frame)
+        if kind == "jump":
+            entry = chance.randrange(len(programme.versions[-1].items))
+            return edits.jump(programme, at_frame=frame, entry=entry)
+        if kind == "play next":
+            return edits.play_next(programme, at_frame=frame, item=chance.choice(self._pool))
+        if kind == "swap":
+            at: edits.At = "item" if chance.random() < 0.5 else "key"
+            return edits.swap(programme, at_frame=frame, items=items, at=at, seed=seed)
+        return edits.follow(programme, at_frame=frame, items=items, seed=seed)
 
     # -- faults -----------------------------------------------------------------------------
 
