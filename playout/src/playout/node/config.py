@@ -26,6 +26,8 @@ class NodeConfig:
     ca_file: str | None = None
     release: str = __version__
     """A pump of another release is emptied, one output after the other, and then ended."""
+    keep_when_cut_off: bool = False
+    """Cut off from store and peers alike: go on all the same, at the risk of two publishers."""
     hang_seconds: float = 10.0
     """A pump whose loop has not turned for so long is killed."""
     timing: Timing = field(default_factory=Timing)

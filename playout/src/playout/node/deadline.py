@@ -44,6 +44,10 @@ class Deadline:
         if until_ns > self._words[0]:
             self._words[0] = until_ns
 
+    def begin(self, until_ns: int) -> None:
+        """Forget the instant so far, which another boot of the machine may have left."""
+        self._words[0] = until_ns
+
     def hold(self, until_ns: int) -> None:
         """Let the pump overrun its deadline until `until_ns`, or no longer (0)."""
         self._words[1] = until_ns
