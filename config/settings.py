@@ -57,6 +57,12 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
+    # A database that vanished without a word must not hold a thread for the kernel's quarter hour.
+    _database["OPTIONS"] = {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 10_000,
+        **_database["OPTIONS"],
+    }
     _database["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": DB_POOL_MAX,
@@ -192,6 +198,8 @@ DESTINATION_POLICY = env.one_of(
     "DESTINATION_POLICY", "known", ("youtube", "known", "public", "private")
 )
 DESTINATION_ALLOWLIST = env.listed("DESTINATION_ALLOWLIST")
+NODE_PEER_LISTEN = env.text("NODE_PEER_LISTEN")
+NODE_PEER_ADDRESS = env.text("NODE_PEER_ADDRESS", NODE_PEER_LISTEN)
 PARTITION_POLICY = env.one_of("PARTITION_POLICY", "fence", ("fence", "keep"))
 INGEST_SIMULATOR_URL = env.text("INGEST_SIMULATOR_URL")
 INGEST_SIMULATOR_HTTP = env.text("INGEST_SIMULATOR_HTTP")

@@ -216,6 +216,12 @@ class Output(Record):
     kbps = models.PositiveIntegerField(default=0)
     late_ms = models.FloatField(default=0.0)
     reconnects = models.PositiveIntegerField(default=0)
+    unsent_bytes = models.PositiveBigIntegerField(default=0)
+    joins = models.PositiveBigIntegerField(default=0)
+    jumps = models.PositiveIntegerField(default=0)
+    substitutions = models.PositiveIntegerField(default=0)
+    cache_horizon_s = models.FloatField(null=True, blank=True)
+    """Seconds of media on the node's disk from now on; null where all of it lies there."""
     item_id = models.CharField(max_length=64, blank=True)
     item_position_ms = models.PositiveBigIntegerField(default=0)
     next_item_id = models.CharField(max_length=64, blank=True)
@@ -255,6 +261,10 @@ class Node(models.Model):
     """Mbit/s it may send; 0 means not limited."""
     draining = models.BooleanField(default=False)
     """Asked to give its outputs away, and to take no new ones."""
+    peer_address = models.CharField(max_length=255, blank=True)
+    """`host:port` where it tells other nodes whether it can reach the database."""
+    pumps = models.JSONField(default=dict, blank=True)
+    """By name of pump: release, outputs, and how late it was; as last reported."""
     first_seen = models.DateTimeField(auto_now_add=True)
     last_seen = models.DateTimeField(null=True, blank=True)
 
@@ -326,6 +336,38 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return f"{self.session_id} of {self.output_id}"
+
+
+class AsRun(models.Model):
+    """A stretch of one item that one output aired, in frames of the stream's time line."""
+
+    id = models.BigAutoField(primary_key=True)
+    output = models.ForeignKey(Output, on_delete=models.CASCADE, related_name="as_run")
+    token = models.PositiveBigIntegerField()
+    """Of the lease under which it was aired."""
+    epoch = models.DateTimeField()
+    """The `timeline_epoch` that the frames count from."""
+    start_frame = models.PositiveBigIntegerField()
+    end_frame = models.PositiveBigIntegerField(null=True, blank=True)
+    """Null while it is on air."""
+    item_id = models.CharField(max_length=64)
+    title = models.CharField(max_length=255, blank=True)
+    cause = models.CharField(max_length=64, blank=True)
+    """Code of why it was not, or not wholly, aired as written."""
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["output", "token", "epoch", "start_frame"], name="as_run_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["output", "-started_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} at {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
 class Event(models.Model):

@@ -606,3 +606,31 @@ def outputs_overview(*, now: datetime | None = None) -> dict[str, Any]:
             for node in nodes
         ],
     }
+
+
+def output_figures(*, now: datetime | None = None) -> list[dict[str, Any]]:
+    """What each output that is wished or held last reported of itself, in numbers."""
+    now = now or timezone.now()
+    rows = Output.objects.filter(Q(desired=Desired.ON) | ~Q(node="")).values(
+        "pk", "stream_id", "node", "state", "reported_at", "bytes_sent", "bytes_acked", "kbps",
+        "unsent_bytes", "reconnects", "joins", "jumps", "substitutions", "late_ms",
+        "cache_horizon_s",
+    )  # fmt: skip
+    return [
+        row
+        | {
+            "on_air": row["state"] in (State.ON_AIR, State.DEGRADED)
+            and row["reported_at"] is not None
+            and now - row["reported_at"] <= status.STALE_AFTER
+        }
+        for row in rows.order_by("pk").iterator()
+    ]
+
+
+def pump_figures(*, now: datetime | None = None) -> list[tuple[str, str, dict[str, Any]]]:
+    """Node, pump, and what the pump last said of itself; of nodes that renew."""
+    now = now or timezone.now()
+    nodes = Node.objects.filter(last_seen__gt=now - NODE_ALIVE).order_by("name")
+    return [
+        (node.name, name, figures) for node in nodes for name, figures in sorted(node.pumps.items())
+    ]

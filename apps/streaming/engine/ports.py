@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
@@ -22,6 +22,7 @@ from django.db.models.functions import Greatest, Now
 from apps.core.wake import wake_task_on_commit
 from apps.streaming import destinations, lease, schedule
 from apps.streaming.models import (
+    AsRun,
     Desired,
     Event,
     Node,
@@ -34,6 +35,7 @@ from playout import clock
 from playout.errors import AddressNotAllowed
 from playout.supervisor.ports import DesiredOutput, Lease, OutputReport
 from playout.supervisor.states import OutputState
+from playout.timebase import frame_ns
 from playout.timeline.programme import Programme
 
 T = TypeVar("T")
@@ -280,70 +282,156 @@ class DatabaseEngine:
 
     def _is_due(self, report: OutputReport) -> bool:
         before = self._reported.get(UUID(report.output_id))
-        if before is None or report.events or report.at_ns - before.at_ns >= QUIET_REPORT_NS:
+        if (
+            before is None
+            or report.events
+            or report.as_run
+            or report.at_ns - before.at_ns >= QUIET_REPORT_NS
+        ):
             return True
         return _telling(report) != _telling(before) or report.at_ns < before.at_ns
 
     def _store_all(self, node: str, reports: Sequence[OutputReport]) -> list[OutputReport]:
         with transaction.atomic():
-            stored = [report for report in reports if self._store(node, report)]
-            streams = {
-                pk: (stream_id, workspace_id)
-                for pk, stream_id, workspace_id in Output.objects.filter(
-                    pk__in=[report.output_id for report in stored if report.events]
-                ).values_list("pk", "stream_id", "stream__workspace_id")
+            stored = self._store(node, reports)
+            for report in stored:
+                self._keep_sessions(node, report)
+            telling = [report for report in stored if report.events or report.as_run]
+            outputs = {
+                output.pk: output
+                for output in Output.objects.filter(
+                    pk__in=[report.output_id for report in telling]
+                ).select_related("stream")
             }
             Event.objects.bulk_create(
                 Event(
-                    workspace_id=streams[UUID(report.output_id)][1],
-                    stream_id=streams[UUID(report.output_id)][0],
-                    output_id=UUID(report.output_id),
+                    workspace_id=output.stream.workspace_id,
+                    stream_id=output.stream_id,
+                    output=output,
                     code=event.code,
                     text=event.text[:500],
                     data={**event.data, "node": node, "token": report.token},
                     at=schedule.from_ns(event.at_ns),
                 )
-                for report in stored
+                for report in telling
+                for output in [outputs[UUID(report.output_id)]]
                 for event in report.events
             )
-            if any(event.code == "programme.ended" for r in stored for event in r.events):
+            self._keep_as_run(outputs, telling)
+            if any(event.code == "programme.ended" for r in telling for event in r.events):
                 wake_task_on_commit("apps.streaming.tasks.sweep")
             return stored
 
-    def _store(self, node: str, report: OutputReport) -> bool:
+    def _store(self, node: str, reports: Sequence[OutputReport]) -> list[OutputReport]:
+        """Write the reported columns, all rows by one prepared statement."""
+        ids = [report.output_id for report in reports]
+        current = dict(Output.objects.filter(pk__in=ids, node=node).values_list("pk", "token"))
+        stored = []
+        for report in reports:
+            if current.get(UUID(report.output_id)) == report.token:
+                stored.append(report)
+            else:
+                log.info(
+                    "Dropped a report of output %s with the old token %d.",
+                    report.output_id,
+                    report.token,
+                )
+        if not stored:
+            return []
+        rows = [
+            [*self._columns(report).values(), report.output_id, node, report.token]
+            for report in stored
+        ]
+        fields = [_field(name) for name in self._columns(stored[0])]
+        fields += [_field(name) for name in ("id", "node", "token")]
+        # The condition once more: on some databases nothing locked the rows in between.
+        condition = " AND ".join(f"{_quoted(field)} = %s" for field in fields[-3:])
+        columns = ", ".join(f"{_quoted(field)} = %s" for field in fields[:-3])
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                # Names of our own columns; all values are parameters.
+                f"UPDATE {_table()} SET {columns} WHERE {condition}",  # noqa: S608
+                [
+                    [field.get_db_prep_save(value, connection) for field, value in pairs]
+                    for pairs in (zip(fields, row, strict=True) for row in rows)
+                ],
+            )
+        Output.objects.filter(pk__in=[report.output_id for report in stored], node=node).update(
+            reported_at=Now()
+        )
+        return stored
+
+    def _columns(self, report: OutputReport) -> dict[str, object]:
         code, text, state = report.error_code, report.error_text, report.state
         refused = self._refused.get(UUID(report.output_id))
         if refused is not None and state is OutputState.FAILED:
             code, text = refused
-        current = Output.objects.filter(pk=report.output_id, node=node, token=report.token)
-        changed = current.update(
-            state=state.value,
-            reported_generation=report.generation,
-            session_id=report.session_id[:64],
-            connected_at=_moment(report.connected_at_ns),
-            on_air_since=_moment(report.on_air_since_ns),
-            bytes_sent=report.bytes_sent,
-            bytes_acked=report.bytes_acked,
-            kbps=report.kbps,
-            late_ms=report.late_ms,
-            reconnects=report.reconnects,
-            item_id=report.item_id[:64],
-            item_position_ms=report.item_position_ms,
-            next_item_id=report.next_item_id[:64],
-            error_code=code[:64],
-            error_text=text[:500],
-            retry_at=_moment(report.retry_at_ns),
-            reported_at=Now(),
+        return {
+            "state": state.value,
+            "reported_generation": report.generation,
+            "session_id": report.session_id[:64],
+            "connected_at": _moment(report.connected_at_ns),
+            "on_air_since": _moment(report.on_air_since_ns),
+            "bytes_sent": report.bytes_sent,
+            "bytes_acked": report.bytes_acked,
+            "kbps": report.kbps,
+            "late_ms": report.late_ms,
+            "reconnects": report.reconnects,
+            "unsent_bytes": report.unsent_bytes,
+            "joins": report.joins,
+            "jumps": report.jumps,
+            "substitutions": report.substitutions,
+            "cache_horizon_s": self._horizon(report.output_id),
+            "item_id": report.item_id[:64],
+            "item_position_ms": report.item_position_ms,
+            "next_item_id": report.next_item_id[:64],
+            "error_code": code[:64],
+            "error_text": text[:500],
+            "retry_at": _moment(report.retry_at_ns),
+        }
+
+    def _horizon(self, output_id: str) -> float | None:
+        return None
+
+    def _keep_as_run(self, outputs: dict[UUID, Output], reports: Sequence[OutputReport]) -> None:
+        """One row for each stretch, however often it is told."""
+        rows = []
+        for report in reports:
+            output = outputs[UUID(report.output_id)]
+            epoch = output.stream.timeline_epoch
+            known = self._wishes.get(output.pk)
+            if epoch is None or known is None or known.programme is None:
+                continue
+            rate = known.programme.video_rate
+            for aired in report.as_run:
+                end = aired.end_frame
+                rows.append(
+                    AsRun(
+                        output=output,
+                        token=report.token,
+                        epoch=schedule.from_ns(known.programme.epoch_ns),
+                        start_frame=aired.start_frame,
+                        end_frame=end,
+                        item_id=aired.item_id[:64],
+                        title=aired.title[:255],
+                        cause=aired.cause[:64],
+                        started_at=schedule.from_ns(
+                            known.programme.epoch_ns + frame_ns(aired.start_frame, rate)
+                        ),
+                        ended_at=None
+                        if end is None
+                        else schedule.from_ns(known.programme.epoch_ns + frame_ns(end, rate)),
+                    )
+                )
+        unique = ["output", "token", "epoch", "start_frame"]
+        # A statement must not touch a row twice: the last word about a stretch counts.
+        last = {(row.output_id, row.token, row.epoch, row.start_frame): row for row in rows}
+        AsRun.objects.bulk_create(
+            last.values(),
+            update_conflicts=True,
+            unique_fields=unique,
+            update_fields=["end_frame", "ended_at", "cause"],
         )
-        if not changed:
-            log.info(
-                "Dropped a report of output %s with the old token %d.",
-                report.output_id,
-                report.token,
-            )
-            return False
-        self._keep_sessions(node, report)
-        return True
 
     def _keep_sessions(self, node: str, report: OutputReport) -> None:
         """One row for each connection; the rows of connections that are gone get their end."""
@@ -416,7 +504,26 @@ class DatabaseEngine:
         self._reported.pop(output_id, None)
 
 
-def register_node(*, node: str, name: str, version: str, capacity_mbps: int) -> None:
+def peer_addresses(node: str) -> dict[str, str]:
+    """Where each other registered node answers; empty for one that does not say.
+
+    A silent node counts too: `manage.py drain_node --forget` removes one that is gone for good.
+    """
+    return dict(Node.objects.exclude(pk=node).values_list("pk", "peer_address"))
+
+
+def record_pumps(node: str, figures: Mapping[str, Mapping[str, object]]) -> None:
+    """Keep what the pumps of a node last said of themselves. For a thread of its own."""
+    try:
+        Node.objects.filter(pk=node).update(pumps=figures)
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()
+
+
+def register_node(
+    *, node: str, name: str, version: str, capacity_mbps: int, peer_address: str = ""
+) -> None:
     """Write down that this node exists and is starting; a start ends an earlier drain."""
     Node.objects.update_or_create(
         pk=node,
@@ -424,6 +531,7 @@ def register_node(*, node: str, name: str, version: str, capacity_mbps: int) -> 
             "name": name[:120],
             "version": version[:40],
             "capacity_mbps": capacity_mbps,
+            "peer_address": peer_address[:255],
             "draining": False,
             "last_seen": Now(),
         },
@@ -442,6 +550,18 @@ def _fitting(node: str, profiles: Sequence[str]) -> int:
         if room < 0:
             return count
     return len(profiles)
+
+
+def _field(name: str) -> Any:
+    return Output._meta.get_field(name)  # noqa: SLF001 - Django's documented interface
+
+
+def _quoted(field: Any) -> str:
+    return connection.ops.quote_name(field.column)
+
+
+def _table() -> str:
+    return connection.ops.quote_name(Output._meta.db_table)  # noqa: SLF001 - as above
 
 
 def _telling(report: OutputReport) -> tuple[object, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import hmac
 import logging
 import os
 import signal
@@ -16,15 +18,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from apps.core.wake import WakeListener
-from apps.streaming.engine import DatabaseEngine, TracksHere, register_node
+from apps.streaming.engine import (
+    DatabaseEngine,
+    TracksHere,
+    peer_addresses,
+    record_pumps,
+    register_node,
+)
 from apps.streaming.stream_manager import CHANNEL
 from playout import __version__
 from playout.node import control
+from playout.node.memory import DiskMemory
+from playout.node.peers import PeerService
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +82,10 @@ async def _serve(node: str, directory: Path, capacity: int) -> None:
     wake: list[Callable[[], None]] = []
     tracks = TracksHere(Path(settings.DATA_DIR) / "cache", on_change=lambda: _call(wake))
     ports = DatabaseEngine(tracks)
-    if not await _register(node, stop):
+    key = node_key(directory)
+    memory = DiskMemory(directory, seal=key.encrypt, unseal=lambda data: _unseal(key, data))
+    registering = asyncio.create_task(_register(node, stop), name="register")
+    if memory.load() is None and not await registering:
         return
     listener = threading.Thread(target=_listen, args=(wake, over), name="wakes", daemon=True)
     listener.start()
@@ -85,6 +99,7 @@ async def _serve(node: str, directory: Path, capacity: int) -> None:
                 pumps=settings.NODE_PUMPS,
                 policy="private" if settings.DESTINATION_POLICY == "private" else "public",
                 allow=tuple(settings.DESTINATION_ALLOWLIST),
+                keep_when_cut_off=settings.PARTITION_POLICY == "keep",
             ),
             leases=ports,
             desired=ports,
@@ -92,8 +107,17 @@ async def _serve(node: str, directory: Path, capacity: int) -> None:
             stop=stop,
             on_ready=wake.append,
             leave_pumps=lambda: leave,
+            memory=memory,
+            peers=PeerService(
+                node,
+                secret=peer_secret(),
+                addresses=lambda: peer_addresses(node),
+                listen=settings.NODE_PEER_LISTEN,
+            ),
+            on_figures=lambda figures: record_pumps(node, figures),
         )
     finally:
+        registering.cancel()
         over.set()
         tracks.close()
         log.info("Node %s has ended.", node)
@@ -109,6 +133,7 @@ async def _register(node: str, stop: asyncio.Event) -> bool:
                 name=settings.NODE_NAME or socket.gethostname(),
                 version=__version__,
                 capacity_mbps=settings.NODE_CAPACITY_MBPS,
+                peer_address=settings.NODE_PEER_ADDRESS,
             )
         except DatabaseError as error:
             log.warning("The database does not answer yet (%s).", error.__class__.__name__)
@@ -133,6 +158,32 @@ def _listen(wake: list[Callable[[], None]], over: threading.Event) -> None:
 def _call(wake: list[Callable[[], None]]) -> None:
     for sweep in wake:
         sweep()
+
+
+def peer_secret() -> bytes:
+    """What nodes of one installation share, so that nobody else can answer for one of them."""
+    return hmac.digest(settings.SECRET_KEY.encode(), b"playout node peers", "sha256")
+
+
+def node_key(directory: Path) -> Fernet:
+    """What seals the wishes that this node keeps on its disk; made once, for its user alone."""
+    path = directory / "key"
+    with contextlib.suppress(FileNotFoundError):
+        return Fernet(path.read_bytes())
+    made = Fernet.generate_key()
+    draft = directory / "key.new"
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_bytes(made)
+    draft.replace(path)
+    return Fernet(made)
+
+
+def _unseal(key: Fernet, data: bytes) -> bytes:
+    try:
+        return key.decrypt(data)
+    except InvalidToken as error:
+        raise ValueError("It was not sealed under this node's key.") from error
 
 
 def node_id(directory: Path) -> str:

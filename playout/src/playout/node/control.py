@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 
 from playout.node.config import NodeConfig
 from playout.node.fleet import Fleet
@@ -12,7 +13,12 @@ from playout.node.peers import PeerService
 from playout.supervisor.ports import DesiredStates, Leases, Reports
 from playout.supervisor.supervisor import Memory, Supervisor
 
-__all__ = ["NodeConfig", "run"]
+log = logging.getLogger(__name__)
+
+Figures = Mapping[str, Mapping[str, object]]
+FIGURES_SECONDS = 10.0
+
+__all__ = ["Figures", "NodeConfig", "run"]
 
 
 async def run(
@@ -26,13 +32,15 @@ async def run(
     leave_pumps: Callable[[], bool] = lambda: False,
     memory: Memory | None = None,
     peers: PeerService | None = None,
+    on_figures: Callable[[Figures], None] | None = None,
 ) -> None:
     """Be the node until `stop` is set; then end what runs, gracefully, and release the leases.
 
     `on_ready` receives a function that makes the next sweep come at once; it may be called from
     any thread. When `leave_pumps` says so, once `stop` is set, the pumps stay on air for a
     successor to adopt. `memory` lets a restarted control go on while the store is away, and `peers`
-    asks the other nodes whether they can take over.
+    asks the other nodes whether they can take over. `on_figures` is called in a thread of its
+    own, every ten seconds, with the figures of each pump.
     """
     config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     loop = asyncio.get_running_loop()
@@ -59,17 +67,32 @@ async def run(
 
     on_ready(wake)
     tending = asyncio.create_task(pumps.run(), name="pumps")
+    if on_figures is not None:
+        telling = asyncio.create_task(_tell(pumps, on_figures), name="figures")
+    else:
+        telling = None
     try:
         await supervisor.run(stop)
         if not leave_pumps():
             await supervisor.drain()
     finally:
-        tending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await tending
+        for task in (tending, telling):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         if not leave_pumps():
             await pumps.stop()
         await pumps.let_go()
         if peers is not None:
             await peers.stop()
         supervisor.close()
+
+
+async def _tell(pumps: Fleet, on_figures: Callable[[Figures], None]) -> None:
+    while True:
+        await asyncio.sleep(FIGURES_SECONDS)
+        try:
+            await asyncio.to_thread(on_figures, pumps.figures())
+        except Exception as error:  # noqa: BLE001 - whoever is told may throw anything
+            log.warning("The figures of the pumps were not stored (%s).", type(error).__name__)

@@ -15,6 +15,7 @@ from playout.node.config import NodeConfig
 from playout.node.journal import Serving
 from playout.node.pump_link import PumpLink, Seat, is_held
 from playout.node.quarantine import Quarantine
+from playout.pump.lateness import BOUNDS_MS
 from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
 from playout.supervisor.reconcile import Running
 from playout.supervisor.states import OutputState
@@ -106,6 +107,21 @@ class Fleet:
                 events = (*(self._told(report.output_id, c) for c in crashes), *report.events)
                 reports.append(replace(report, events=events) if crashes else report)
         return reports
+
+    def figures(self) -> dict[str, dict[str, object]]:
+        """Of each pump that answers: release, outputs, and how late it was."""
+        return {
+            link.name: {
+                "release": link.release,
+                "outputs": len(link.running),
+                "draining": link.is_draining,
+                "late_ms": link.late,
+                "bounds_ms": list(BOUNDS_MS),
+                "lateness": link.lateness,
+            }
+            for link in self._links.values()
+            if link.is_ready
+        }
 
     def _link_of(self, output_id: str) -> PumpLink | None:
         for link in self._links.values():

@@ -16,7 +16,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from playout.errors import NodeProtocolError
-from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
+from playout.supervisor.ports import Aired, DesiredOutput, OutputEvent, OutputReport
 from playout.supervisor.states import OutputState
 from playout.timeline.programme import Programme
 
@@ -90,14 +90,17 @@ def report_to_json(report: OutputReport) -> Message:
     # Written out, since a pump makes one a second for each stream and `asdict` copies deeply.
     values = {name: getattr(report, name) for name in _REPORT_FIELDS}
     events = [asdict(event) for event in report.events]
-    return {**values, "state": report.state.value, "events": events}
+    as_run = [asdict(row) for row in report.as_run]
+    return {**values, "state": report.state.value, "events": events, "as_run": as_run}
 
 
 def report_from_json(values: Message) -> OutputReport:
     """The report that `report_to_json` described; raises `NodeProtocolError`."""
     try:
         events = tuple(OutputEvent(**event) for event in values["events"])
+        as_run = tuple(Aired(**row) for row in values.get("as_run", ()))
         known = {name: values[name] for name in _REPORT_FIELDS if name in values}
-        return OutputReport(**{**known, "state": OutputState(values["state"]), "events": events})
+        state = OutputState(values["state"])
+        return OutputReport(**{**known, "state": state, "events": events, "as_run": as_run})
     except (KeyError, TypeError, ValueError) as error:
         raise NodeProtocolError("The pump's report makes no sense.") from error

@@ -70,6 +70,8 @@ class PumpLink:
         self.seats: dict[str, Seat] = {}
         self.late: dict[str, float] = {}
         """The pump's own summary of its lateness, as in the last report."""
+        self.lateness: list[int] = []
+        """Ticks up to each of `playout.pump.lateness.BOUNDS_MS`, and all, since the pump began."""
         self.quarantined: list[str] = []
         """What the pump is told to refuse, at every greeting."""
         self.is_known = False
@@ -252,7 +254,8 @@ class PumpLink:
             case "report":
                 if "running" in message:
                     self._take_list(message["running"])
-                self.late = message.get("late_ms", {})
+                self.late = message.get("late_ms", self.late)
+                self.lateness = message.get("lateness", self.lateness)
                 for values in message["outputs"]:
                     report = report_from_json(values)
                     waiting = self._reports.get(report.output_id)

@@ -104,6 +104,7 @@ class Pump:
         self._told: list[dict[str, object]] | None = None
         self._regular: deque[str] = deque()
         self._late_p99_ms = 0.0
+        self._histogram: list[int] = []
         self._stopped = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._conversations: set[asyncio.Task[object]] = set()
@@ -343,6 +344,7 @@ class Pump:
 
     def _choose_regular(self) -> None:
         """Take the next outputs in turn, so that a thousand cost no more than a few."""
+        self._histogram = self.lateness.histogram()
         self._late_p99_ms = self.lateness.percentile_ms(0.99)
         share = max(MIN_REGULAR_REPORTS, -(-len(self.outputs) // REPORT_ROUND_SECONDS))
         if not self._regular:
@@ -362,6 +364,8 @@ class Pump:
         ]
         self._changed.clear()
         values: dict[str, object] = {"outputs": reports, "late_ms": self.lateness.summary()}
+        if histogram := self._histogram:
+            values["lateness"], self._histogram = histogram, []
         running = self._list()
         if running != self._told:
             values["running"] = self._told = running

@@ -10,9 +10,11 @@ from typing import Protocol
 
 from playout import clock
 from playout.errors import PlayoutError
+from playout.node.as_run import AsRun
 from playout.node.journal import Journal
 from playout.publisher.address import Address
 from playout.publisher.output import Output, OutputOptions
+from playout.publisher.session import Progress
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
 from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
@@ -71,6 +73,10 @@ class PumpedOutput:
         self.task: asyncio.Task[None] | None = None
         self._pump = pump
         self._events: deque[OutputEvent] = deque(maxlen=MAX_EVENTS)
+        self._as_run = AsRun()
+        self._progress = Progress()
+        self._earlier = (0, 0, 0)
+        """Joins, jumps and substitutions of the sessions before."""
         self._session_id = ""
         self._on_air_since_ns = 0
         self._error: PlayoutError | None = None
@@ -113,6 +119,7 @@ class PumpedOutput:
 
     def lost(self, error: PlayoutError, retry_seconds: float) -> None:
         """See `Listener`."""
+        self._as_run.stop(self._frame(), error.code)
         self._error = error
         self._was_lost = True
         self._on_air_since_ns = 0
@@ -124,6 +131,7 @@ class PumpedOutput:
 
     def missing(self, error: PlayoutError) -> None:
         """See `Listener`."""
+        self._as_run.stop(self._frame(), error.code)
         self._error = error
         if error.code != self._repeated[0]:
             self._note("media.missing", str(error), code=error.code)
@@ -139,6 +147,7 @@ class PumpedOutput:
 
     def ended(self) -> None:
         """See `Listener`."""
+        self._as_run.stop(self._frame(), "")
         self._on_air_since_ns = 0
         if self.stopping:
             self._note("session.stopped", "Stopped as asked.")
@@ -149,6 +158,7 @@ class PumpedOutput:
 
     def substituted(self, item_id: str, error: PlayoutError) -> None:
         """See `Listener`."""
+        self._as_run.deviate(item_id, error.code)
         if (item_id, error.code) != self._repeated:
             self._note("item.substituted", str(error), item=item_id, code=error.code)
             self._repeated = (item_id, error.code)
@@ -166,6 +176,7 @@ class PumpedOutput:
         """Take a new token, generation or programme without touching the connection."""
         if desired.programme is not None and desired.programme != self.output.programme:
             self.output.replace_programme(desired.programme)
+            self._as_run.cut(self._frame())
         self.desired = desired
 
     def continues(self, desired: DesiredOutput, address: Address) -> bool:
@@ -197,17 +208,36 @@ class PumpedOutput:
         self.state = after(self.state, happening)
         self._pump.report_soon(self.desired.output_id)
 
+    def _frame(self) -> int:
+        """The video frame that is due by the clock."""
+        rate = self.output.programme.video_rate
+        return max(0, self.output.now_ms()) * rate.numerator // (1000 * rate.denominator)
+
+    def _totals(self) -> tuple[int, int, int]:
+        progress = self._progress
+        joins, jumps, substitutions = self._earlier
+        return (
+            joins + progress.joins,
+            jumps + progress.jumps,
+            substitutions + progress.substitutions,
+        )
+
     def report(self, late_ms: float) -> OutputReport:
         """What is real now, on a pump that is `late_ms`; hands over the events since the last."""
         events = tuple(self._events)
         self._events.clear()
         progress = self.output.progress
+        if progress is not None and progress is not self._progress:
+            self._earlier, self._progress = self._totals(), progress
+        joins, jumps, substitutions = self._totals()
         now, following = self.output.now_and_next()
         position = 0
         if now is not None:
             rate = self.output.programme.video_rate
             position = max(0, self.output.now_ms() - frame_ms(now.start, rate))
         live = self.state in (OutputState.ON_AIR, OutputState.DEGRADED)
+        if live:
+            self._as_run.advance(self.output.programme, self._frame())
         return OutputReport(
             output_id=self.desired.output_id,
             token=self.desired.token,
@@ -222,6 +252,10 @@ class PumpedOutput:
             kbps=progress.kbps if progress is not None else 0,
             late_ms=late_ms,
             reconnects=max(0, self.output.sessions - 1),
+            unsent_bytes=progress.unsent_bytes if progress is not None else 0,
+            joins=joins,
+            jumps=jumps,
+            substitutions=substitutions,
             item_id=now.item.id if now is not None and live else "",
             item_position_ms=position if live else 0,
             next_item_id=following.item.id if following is not None and live else "",
@@ -229,4 +263,5 @@ class PumpedOutput:
             error_text=str(self._error) if self._error is not None else "",
             retry_at_ns=self._retry_at_ns,
             events=events,
+            as_run=self._as_run.take(),
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 _BUCKETS_PER_MS = 4
 _LARGEST_MS = 2000
+BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 250, 500, 1000)
+"""Upper bounds of the histogram's buckets, for whoever draws it."""
 
 
 class Lateness:
@@ -46,3 +48,13 @@ class Lateness:
             "p99": self.percentile_ms(0.99),
             "max": round(self.max_ms, 2),
         }
+
+    def histogram(self) -> list[int]:
+        """Ticks that were at most as late as each of `BOUNDS_MS`, and all ticks."""
+        counts, found, begin, total = self._counts, [], 0, 0
+        for bound in BOUNDS_MS:
+            end = bound * _BUCKETS_PER_MS
+            total += sum(counts[begin:end])
+            found.append(total)
+            begin = end
+        return [*found, total + sum(counts[begin:])]

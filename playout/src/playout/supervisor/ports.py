@@ -60,6 +60,20 @@ class OutputEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Aired:
+    """A stretch of one item at one output, in video frames since the programme's epoch."""
+
+    item_id: str
+    title: str
+    start_frame: int
+    """With output and token, it says which row this is."""
+    end_frame: int | None
+    """None while it is on air."""
+    cause: str = ""
+    """Code of why it was not, or not wholly, aired as written; empty when it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputReport:
     """What is real at one output; dropped by the store when `token` is old."""
 
@@ -78,6 +92,16 @@ class OutputReport:
     """Acknowledged media over the last seconds."""
     late_ms: float = 0.0
     reconnects: int = 0
+    unsent_bytes: int = 0
+    """Given to the connection and not taken by the ingest."""
+    joins: int = 0
+    """Items that followed another, in all sessions of this output on its pump."""
+    jumps: int = 0
+    """How often overdue media was left out, likewise."""
+    substitutions: int = 0
+    """Items that could not be played as written, likewise."""
+    cache_horizon_seconds: float | None = None
+    """Media on this machine's disk from now on; None where that is not bounded."""
     item_id: str = ""
     """The item on air now, as the programme calls it."""
     item_position_ms: int = 0
@@ -87,10 +111,16 @@ class OutputReport:
     """In plain words, with what happens next; never the key."""
     retry_at_ns: int = 0
     events: tuple[OutputEvent, ...] = ()
+    as_run: tuple[Aired, ...] = ()
+    """Stretches that began or ended since the last report."""
 
     def after(self, earlier: OutputReport) -> OutputReport:
         """This report in place of an `earlier` one that was not stored, whose events it keeps."""
-        return replace(self, events=(*earlier.events, *self.events)[-MAX_EVENTS:])
+        return replace(
+            self,
+            events=(*earlier.events, *self.events)[-MAX_EVENTS:],
+            as_run=(*earlier.as_run, *self.as_run)[-MAX_EVENTS:],
+        )
 
 
 class Leases(Protocol):

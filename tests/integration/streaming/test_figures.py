@@ -1,0 +1,114 @@
+"""What nodes report in numbers, and where it can be read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from apps.ops import metrics
+from apps.streaming import engine, schedule, stream_manager
+from apps.streaming.models import AsRun, Node, Output
+from playout.supervisor.ports import Aired, OutputReport
+from playout.supervisor.states import OutputState
+from tests.integration.streaming.conftest import make_stream
+
+pytestmark = pytest.mark.django_db
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "metrics.md"
+
+
+class EverythingIsHere:
+    def bring(self, track_ids):
+        pass
+
+    def is_here(self, track_id):
+        return True
+
+    def directory(self, track_id):
+        return f"/tracks/{track_id}"
+
+
+@pytest.fixture
+def ports():
+    engine.register_node(node="n", name="one", version="1", capacity_mbps=0)
+    return engine.DatabaseEngine(EverythingIsHere())
+
+
+@pytest.fixture
+def outputs(ports, workspace, playlist):
+    for n in "123":
+        stream = make_stream(workspace, playlist, title=f"S{n}", key=f"key-{n}")
+        stream_manager.start_stream(stream=stream)
+    ports.desired("n", ports.claim("n", 10))
+    return list(Output.objects.order_by("pk"))
+
+
+def on_air(output: Output, **values: object) -> OutputReport:
+    report = OutputReport(
+        str(output.pk), output.token, 1, OutputState.ON_AIR, schedule.to_ns(timezone.now()),
+        bytes_acked=7000, joins=3, jumps=2, substitutions=1, unsent_bytes=512, reconnects=4,
+    )  # fmt: skip
+    return replace(report, **values)
+
+
+def test_many_reports_are_stored_in_as_many_queries_as_one(
+    ports, outputs, django_assert_max_num_queries
+):
+    ports.report("n", [on_air(output) for output in outputs])
+    later = schedule.to_ns(timezone.now()) + 10**10
+    with django_assert_max_num_queries(6):
+        ports.report("n", [on_air(output, at_ns=later, bytes_acked=9) for output in outputs])
+    assert set(Output.objects.values_list("bytes_acked", "joins", "jumps")) == {(9, 3, 2)}
+
+
+def test_a_report_with_an_old_token_changes_nothing_among_others_that_count(ports, outputs):
+    old, current = outputs[0], outputs[1]
+    stale = replace(on_air(old), token=old.token - 1)
+    ports.report("n", [stale, on_air(current)])
+    old.refresh_from_db()
+    current.refresh_from_db()
+    assert (old.bytes_acked, old.reported_at) == (0, None)
+    assert current.bytes_acked == 7000
+    assert current.reported_at is not None
+
+
+def test_a_stretch_on_air_is_one_row_however_often_it_is_told(ports, outputs):
+    output = outputs[0]
+    begun = Aired("a", "First", 60, None)
+    for as_run in ((begun,), (begun,), (replace(begun, end_frame=150, cause="ingest.lost"),)):
+        ports.report("n", [on_air(output, as_run=as_run)])
+    row = AsRun.objects.get()
+    assert (row.output, row.token, row.title) == (output, output.token, "First")
+    assert (row.start_frame, row.end_frame, row.cause) == (60, 150, "ingest.lost")
+    assert row.epoch == output.stream.timeline_epoch
+    assert (row.started_at - row.epoch).total_seconds() == 2.0
+    assert row.ended_at is not None
+    assert (row.ended_at - row.started_at).total_seconds() == 3.0
+
+
+def test_every_metric_is_explained_and_every_output_is_exposed(ports, outputs):
+    ports.report("n", [on_air(output) for output in outputs])
+    figures = {"outputs": 3, "bounds_ms": [1, 5], "lateness": [4, 6, 7]}
+    engine.record_pumps("n", {"pump-0": figures})
+    Node.objects.filter(pk="n").update(last_seen=timezone.now())
+    families = list(metrics.Outputs().collect())
+    explained = set(re.findall(r"^\| `([a-z_]+)` \|", PAGE.read_text(), re.MULTILINE))
+    assert explained == {family.name for family in families}
+    text = metrics.exposition().decode()
+    output = outputs[0]
+    labels = f'{{node="n",output="{output.pk}",stream="{output.stream_id}"}}'
+    assert f"output_on_air{labels} 1.0" in text
+    assert f"output_jumps_total{labels} 2.0" in text
+    assert 'pump_late_milliseconds_bucket{le="5.0",node="one",pump="pump-0"} 6.0' in text
+    assert 'pump_late_milliseconds_bucket{le="+Inf",node="one",pump="pump-0"} 7.0' in text
+
+
+def test_reading_them_costs_the_same_for_one_output_and_for_many(
+    ports, outputs, django_assert_num_queries
+):
+    with django_assert_num_queries(4):
+        list(metrics.Outputs().collect())
