@@ -44,7 +44,7 @@ soak: dev programs  ## streams for HOURS (default 1), judged by what arrived
 	$(PY) -m playout bench density --streams 20 --seconds $$(( $${HOURS:-1} * 3600 )) --json
 
 bench: dev programs  ## measure, and write bench/results/latest.json and pages.json
-	scripts/bench
+	$(PY) scripts/bench
 	scripts/bench-pages
 
 screens: dev programs  ## every page in both themes, at 390 and 1440 px, into docs/screens

@@ -127,5 +127,7 @@ def test_streams_share_out_the_copies_of_the_media() -> None:
     assert [p.versions[0].items[0].video for p in programmes] == [
         "/media/0", "/media/1", "/media/2", "/media/0",
     ]  # fmt: skip
+    shares = [media.programme(n, 1, epoch_ns=n).versions[0].items for n in range(1)]
+    assert [item.video for item in shares[0]] == ["/media/0", "/media/1", "/media/2"]
     assert programmes[0].video_rate == Fraction(30)
     assert programmes[0].versions[0].loop

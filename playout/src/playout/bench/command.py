@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     density.add_argument(
         "--unique-media", type=_bytes, default=0, metavar="BYTES",
-        help="distinct media in all, so that no processor cache holds it (such as 2G)",
+        help="distinct media in all (such as 12G), forgotten by the page cache before the run",
     )  # fmt: skip
     density.add_argument(
         "--receiver-chunk-size", type=_count, default=SMALLEST_CHUNK, metavar="BYTES",
@@ -93,6 +93,11 @@ def table(found: dict[str, Any]) -> str:
                 f"{part['private_kb_per_stream']:>11.0f}{part['mbps_per_stream']:>8.2f}"
             )
     late = found["pump"]["late_ms"]
+    if found.get("unique_media"):
+        rows.append(
+            f"unique media: {found['unique_media'] / 1e9:.1f} GB, "
+            f"{found['pump']['disk_mb_per_second']:g} MB/s from the disk"
+        )
     rows.append(f"late: p50 {late['p50']} ms, p99 {late['p99']} ms, max {late['max']} ms")
     if found["ratio_to_ffmpeg"] is not None:
         rows.append(f"ffmpeg takes {found['ratio_to_ffmpeg']:g} times the CPU of the pump")

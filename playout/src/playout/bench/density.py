@@ -23,6 +23,7 @@ from playout.bench.peers import (
 )
 from playout.bench.pump_under_load import STARTS_PER_SECOND, LoadedPump
 from playout.bench.receiver import SMALLEST_CHUNK, Receiver
+from playout.bench.usage import read_from_disk
 from playout.pump.pacing import Pace
 
 _COST = "cpu_ms_per_stream_second"
@@ -115,6 +116,7 @@ def result(
         "c_sender": bare,
         "ratio_to_ffmpeg": ratio(ffmpeg, pump),
         "ratio_to_c": ratio(pump, bare),
+        **({"unique_media": options.unique_media_bytes} if options.unique_media_bytes else {}),
     }
 
 
@@ -129,11 +131,20 @@ def _measure_pump(
     streams = options.streams
     say(f"pump: {streams} streams for {options.seconds:g} s")
     now_ns = clock.utc_ns()
-    # Streams begin all over the media: each has another epoch in the last passes of the loop.
-    programmes = [
-        media.programme(n, epoch_ns=now_ns - (60_000 + n * 7919 % (CLIP_SECONDS * 1000)) * 10**6)
-        for n in range(streams)
-    ]
+    if options.unique_media_bytes:
+        media.evict()
+        programmes = [media.programme(n, streams, epoch_ns=now_ns) for n in range(streams)]
+    else:
+        # Streams begin all over the clip: each has another epoch in the last passes of the loop.
+        spread = [(60_000 + n * 7919 % (CLIP_SECONDS * 1000)) * 10**6 for n in range(streams)]
+        programmes = [media.programme(n, epoch_ns=now_ns - ago) for n, ago in enumerate(spread)]
+    wanted = streams * (streams / STARTS_PER_SECOND + SETTLE_SECONDS + options.seconds)
+    if options.unique_media_bytes and media.unique_seconds < wanted:
+        gigabytes = wanted * media.mbps / 8e3
+        say(
+            f"{gigabytes:.1f} GB of unique media would last to the end; with less, some of it is "
+            "sent a second time, from the page cache"
+        )
     ca_file = str(certificate.file) if certificate is not None else None
     with LoadedPump(directory, ca_file) as pump:
         pump.start(receiver.address, programmes)
@@ -141,8 +152,14 @@ def _measure_pump(
         wait_for_publishers(receiver, streams, limit, lambda: pump.is_alive)
         time.sleep(SETTLE_SECONDS)
         pump.clear_lateness()
+        read_before = read_from_disk(pump.pid)
         found = measure(receiver, [pump.pid], streams, options.seconds)
-        return {**found, "late_ms": pump.lateness()}
+        read_mb = (read_from_disk(pump.pid) - read_before) / 1e6
+        return {
+            **found,
+            "late_ms": pump.lateness(),
+            "disk_mb_per_second": round(read_mb / options.seconds, 1),
+        }
 
 
 def _wait_until_empty(receiver: Receiver) -> None:

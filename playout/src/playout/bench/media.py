@@ -44,17 +44,39 @@ class Media:
     mbps: float
     """What each stream should send."""
 
-    def programme(self, copy: int, *, epoch_ns: int) -> Programme:
-        """Copy number `copy` of the clip in an endless loop, from `epoch_ns` (UTC) on."""
-        directory = str(self.tracks[copy % len(self.tracks)])
-        item = Item(id="clip", video=directory, audio=directory, frames=self.frames)
+    def programme(self, number: int, streams: int | None = None, *, epoch_ns: int) -> Programme:
+        """What stream `number` of `streams` loops from `epoch_ns` (UTC) on.
+
+        It is its own share of the copies, one after the other; where there are fewer copies than
+        streams, several streams loop the same one.
+        """
+        share = 1 if streams is None else max(1, len(self.tracks) // streams)
+        first = number * share
+        items = tuple(
+            Item(id=f"clip-{n}", video=str(place), audio=str(place), frames=self.frames)
+            for n, place in (
+                (n, self.tracks[n % len(self.tracks)]) for n in range(first, first + share)
+            )
+        )
         return Programme(
             epoch_ns=epoch_ns,
             video_rate=self.profile.rate,
             audio_rate=HOUSE_AUDIO.rate,
-            versions=(Version(n=1, effective_from=0, items=(item,)),),
+            versions=(Version(n=1, effective_from=0, items=items),),
             profile=self.profile.id,
         )
+
+    @property
+    def unique_seconds(self) -> int:
+        """Media of all copies together, which no stream has read before."""
+        return len(self.tracks) * CLIP_SECONDS
+
+    def evict(self) -> None:
+        """Let the kernel forget the tracks, so that they are read from the disk again."""
+        for place in self.tracks:
+            for part in place.glob("*.track"):
+                with part.open("rb") as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def ffmpeg_program() -> str:
@@ -65,9 +87,16 @@ def ffmpeg_program() -> str:
 def make_media(directory: Path, say: Say, *, unique_bytes: int = 0) -> Media:
     """Encode the clip into `directory` and pack it into tracks.
 
-    With `unique_bytes` there are as many copies of the tracks as it takes to reach that size, so
-    that no cache of the processor can hold what is sent. Raises `PlayoutError` when ffmpeg fails.
+    With `unique_bytes` there are as many copies of the tracks as it takes to reach that size.
+    Raises `PlayoutError` when ffmpeg fails, or the disk has not so much room.
     """
+    free = shutil.disk_usage(directory).free
+    if unique_bytes > 0.9 * free:
+        raise PlayoutError(
+            f"{unique_bytes / 1e9:.1f} GB of media do not fit into the {free / 1e9:.1f} GB that "
+            f"are free at {directory}.",
+            advice="Ask for less, or set TMPDIR to a disk with more room.",
+        )
     profile = video_profile(PROFILE)
     file = directory / "clip.mp4"
     say(f"encoding {CLIP_SECONDS} s of {profile.id} at {profile.kbps} kbit/s")

@@ -23,6 +23,7 @@ from playout.errors import PlayoutError
 from playout.node.deadline import Deadline
 from playout.node.messages import desired_to_json, encode
 from playout.node.pump_process import Pump, spare_the_collector
+from playout.publisher.backoff import ConnectRate
 from playout.publisher.output import OutputOptions
 from playout.publisher.transport import tls_context
 from playout.supervisor.ports import DesiredOutput
@@ -103,7 +104,8 @@ class LoadedPump:
 
 async def _run(directory: Path, ca_file: str | None) -> None:
     tls = tls_context(ca_file) if ca_file is not None else None
-    pump = Pump(Deadline(directory / "pump.deadline"), OutputOptions(tls=tls))
+    options = OutputOptions(tls=tls, connect_rate=ConnectRate(2 * STARTS_PER_SECOND))
+    pump = Pump(Deadline(directory / "pump.deadline"), options)
     serving = asyncio.create_task(pump.serve(directory / "pump.sock"), name="pump")
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()

@@ -39,3 +39,11 @@ def _private_kb(pid: int) -> int:
         if line.startswith("Private_Dirty:"):
             return int(line.split()[1])
     return 0
+
+
+def read_from_disk(pid: int) -> int:
+    """Bytes that were read from disks for a process, its mapped files and read-ahead included."""
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("read_bytes:"):
+            return int(line.split()[1])
+    return 0
