@@ -24,6 +24,13 @@ KNOWN = frozenset(
         gettext_noop("A destination was added."),
         gettext_noop("A destination was changed."),
         gettext_noop("A destination was removed."),
+        gettext_noop("The item on air was skipped."),
+        gettext_noop("Another item was chosen."),
+        gettext_noop("A file plays once, behind what is on."),
+        gettext_noop("Another playlist takes over."),
+        gettext_noop("The programme was paused."),
+        gettext_noop("The programme goes on."),
+        gettext_noop("The last edit was undone."),
         gettext_noop("The programme was changed; the new one begins with the next item."),
     }
 )

@@ -6,6 +6,8 @@ Desired columns are written by `stream_manager` alone, lease columns by `lease`,
 
 from __future__ import annotations
 
+import secrets
+
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -17,6 +19,11 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import Role
 from apps.core.fields import EncryptedTextField
 from apps.core.models import Record
+
+
+def new_seed() -> int:
+    """A number from which the orders of a shuffled stream are made."""
+    return secrets.randbits(31)
 
 
 class Desired(models.TextChoices):
@@ -52,6 +59,14 @@ class Leg(models.TextChoices):
 
     PRIMARY = "primary", _("Primary")
     BACKUP = "backup", _("Backup")
+
+
+class ProgrammeKind(models.TextChoices):
+    """Which part of a programme a version is of."""
+
+    PICTURES = "pictures", _("Pictures")
+    SOUND = "sound", _("Sound")
+    FILLER = "filler", _("Filler")
 
 
 class Playlist(Record):
@@ -92,6 +107,8 @@ class PlaylistItem(Record):
         "library.Asset", on_delete=models.CASCADE, related_name="playlist_items"
     )
     position = models.PositiveIntegerField()
+    weight = models.PositiveSmallIntegerField(default=1)
+    """Plays in each round of a shuffled programme."""
 
     class Meta:
         ordering = ["position", "created_at"]
@@ -142,6 +159,19 @@ class Stream(Record):
     start_policy = models.CharField(
         max_length=8, choices=StartPolicy.choices, default=StartPolicy.TOP
     )
+    shuffle = models.BooleanField(default=False)
+    """Whether each round of the playlist has an order of its own."""
+    music = models.ForeignKey(
+        Playlist, null=True, blank=True, on_delete=models.SET_NULL, related_name="music_streams"
+    )
+    """Radio mode: what sounds while the playlist only brings pictures."""
+    shuffle_music = models.BooleanField(default=False)
+    filler = models.ForeignKey(
+        Playlist, null=True, blank=True, on_delete=models.SET_NULL, related_name="filler_streams"
+    )
+    """What may stand in for an item that cannot be played, and during a pause."""
+    seed = models.BigIntegerField(default=new_seed)
+    """Makes the orders of shuffled rounds; see `playout.timeline.order`."""
 
     # Desired; written by stream_manager.
     desired = models.CharField(max_length=3, choices=Desired.choices, default=Desired.OFF)
@@ -150,6 +180,8 @@ class Stream(Record):
     """When frame 0 of the time line is due; changed only by a start or a planned rotation."""
     started_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
+    paused_from = models.PositiveBigIntegerField(null=True, blank=True)
+    """Video frame of the time line from which on the filler is shown; empty when not paused."""
 
     role: Role
     """What the person who asks may do with it; set by `access`."""
@@ -179,6 +211,11 @@ class Stream(Record):
     def is_wanted(self) -> bool:
         """Whether the user wishes it on air."""
         return self.desired == Desired.ON
+
+    @property
+    def is_radio(self) -> bool:
+        """Whether a playlist of its own makes the sound."""
+        return self.music_id is not None
 
 
 class Output(Record):
@@ -281,19 +318,28 @@ class ProgrammeVersion(models.Model):
     id = models.BigAutoField(primary_key=True)
     stream = models.ForeignKey(Stream, on_delete=models.CASCADE, related_name="versions")
     n = models.PositiveIntegerField()
+    kind = models.CharField(
+        max_length=8, choices=ProgrammeKind.choices, default=ProgrammeKind.PICTURES
+    )
     epoch = models.DateTimeField()
     """The `timeline_epoch` that `effective_from` counts from."""
     profile = models.CharField(max_length=64)
     """House format, whose frames are counted here."""
     effective_from = models.PositiveBigIntegerField()
-    """Video frame since the epoch."""
+    """Video frame since the epoch; AAC frame for sound. A filler counts at once, as 0."""
     entry = models.PositiveIntegerField(default=0)
+    """Position in the order of `cycle` to begin at; the index of the item when not shuffled."""
     offset = models.PositiveBigIntegerField(default=0)
-    """Video frames of the first item to leave out; a multiple of the GOP."""
+    """Frames of the first item to leave out; for pictures a multiple of the GOP."""
     loop = models.BooleanField(default=True)
-    seed = models.BigIntegerField(default=0)
+    seed = models.BigIntegerField(null=True, default=None)
+    """Shuffles each cycle anew; empty plays the items as they stand."""
+    cycle = models.PositiveIntegerField(default=0)
     items = models.JSONField()
-    """List of {id, asset, title, video, audio, frames}; `video` and `audio` are ids of tracks."""
+    """List of {id, asset, title, video, audio, frames, weight}; for sound without `video`.
+
+    `video` and `audio` are ids of tracks; a weight of 1 is left out.
+    """
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -301,7 +347,9 @@ class ProgrammeVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["stream", "n"], name="version_once_per_stream"),
         ]
-        indexes = [models.Index(fields=["stream", "epoch", "effective_from"])]
+        indexes = [
+            models.Index(fields=["stream", "epoch", "kind", "effective_from"], name="version_due")
+        ]
 
     def __str__(self) -> str:
         return f"version {self.n} of {self.stream_id}"

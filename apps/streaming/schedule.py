@@ -9,15 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from fractions import Fraction
+from typing import Any, Literal, Protocol
 
+from playout.errors import ProgrammeError
 from playout.media import HOUSE_AUDIO, VIDEO_PROFILES, video_profile
 from playout.timebase import frame_at_ns, frame_ms, frame_ns
-from playout.timeline.programme import Item, Programme, Version
-from playout.timeline.resolve import Placement, placement_at
+from playout.timeline import edits
+from playout.timeline.programme import Item, Sound, SoundVersion, Version
+from playout.timeline.programme import Programme as Programme  # callers name its type
+from playout.timeline.resolve import Found, audio_boundary, find, placement_at, sound_at
 
 LEAD_NS = 3_000_000_000
 """A change takes effect no sooner than this, so that every node knows it in time."""
+
+FAR_LEAD_NS = 15_000_000_000
+"""The same for a stream that several nodes send: one of them may have to be told twice."""
+
+PICTURES, SOUND, FILLER = "pictures", "sound", "filler"
+"""What a version is of. In radio mode pictures and sound have versions of their own."""
+
+Part = Literal["pictures", "sound"]
+At = Literal["item", "key"]
+"""A change takes effect where an item ends, or at the next key frame."""
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,11 +40,14 @@ class VersionRow(Protocol):
     """What is read of a `ProgrammeVersion`."""
 
     n: int
+    kind: str
     effective_from: int
     entry: int
     offset: int
     loop: bool
-    items: list[dict[str, object]]
+    seed: int | None
+    cycle: int
+    items: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,7 @@ class Anchor:
     effective_from: int
     entry: int = 0
     offset: int = 0
+    cycle: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +70,18 @@ class Moment:
     length_ms: int
     next_item_id: str
     next_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One item that the clock will bring."""
+
+    item_id: str
+    title: str
+    at: datetime
+    length_ms: int
+    is_cut: bool
+    """Whether something else takes over before it ends."""
 
 
 # -- clocks and profiles ------------------------------------------------------------------------
@@ -91,52 +121,81 @@ def profile_label(name: str) -> str:
 
 
 def programme(
-    *, epoch: datetime, profile: str, versions: Iterable[VersionRow], since_ns: int | None = None
+    *,
+    epoch: datetime,
+    profile: str,
+    versions: Iterable[VersionRow],
+    since_ns: int | None = None,
 ) -> Programme:
     """The programme that the rows of one epoch describe, in the order of `n`.
 
-    A later version removes earlier ones that would take effect at the same frame or after it.
-    Versions that had been replaced before `since_ns` are left out.
+    A later version removes earlier ones of its kind that would take effect at the same frame or
+    after it. Versions that had been replaced before `since_ns` are left out.
     Raises `playout.errors.ProgrammeError` when the rows contradict each other.
     """
     video = video_profile(profile)
-    kept: list[Version] = []
-    for row in sorted(versions, key=lambda row: row.n):
-        while kept and kept[-1].effective_from >= row.effective_from:
-            kept.pop()
-        kept.append(_version(row))
     epoch_ns = to_ns(epoch)
+    rows = sorted(versions, key=lambda row: row.n)
+    pictures = _standing([row for row in rows if row.kind == PICTURES])
+    sounds = _standing([row for row in rows if row.kind == SOUND])
+    filler = _standing([row for row in rows if row.kind == FILLER])
     if since_ns is not None:
-        since = frame_at_ns(since_ns - epoch_ns, video.rate)
-        while len(kept) > 1 and kept[1].effective_from <= since:
-            del kept[0]
+        _forget_before(pictures, frame_at_ns(since_ns - epoch_ns, video.rate))
+        _forget_before(sounds, frame_at_ns(since_ns - epoch_ns, HOUSE_AUDIO.rate))
     return Programme(
         epoch_ns=epoch_ns,
         video_rate=video.rate,
         audio_rate=HOUSE_AUDIO.rate,
-        versions=tuple(kept),
+        versions=tuple(
+            Version(items=tuple(item(entry) for entry in row.items), **_numbers(row))
+            for row in pictures
+        ),
+        sound_versions=tuple(
+            SoundVersion(sounds=tuple(sound(entry) for entry in row.items), **_numbers(row))
+            for row in sounds
+        ),
+        filler=tuple(item(entry) for row in filler for entry in row.items),
         profile=video.id,
     )
 
 
-def _version(row: VersionRow) -> Version:
-    return Version(
-        n=row.n,
-        effective_from=row.effective_from,
-        entry=row.entry,
-        offset=row.offset,
-        loop=row.loop,
-        items=tuple(
-            Item(
-                id=str(item["id"]),
-                video=str(item["video"]),
-                audio=str(item["audio"]),
-                frames=int(str(item["frames"])),
-                title=str(item.get("title", "")),
-            )
-            for item in row.items
-        ),
-    )
+def _standing(rows: Iterable[VersionRow]) -> list[VersionRow]:
+    kept: list[VersionRow] = []
+    for row in rows:
+        while kept and kept[-1].effective_from >= row.effective_from:
+            kept.pop()
+        kept.append(row)
+    return kept
+
+
+def _forget_before(rows: list[VersionRow], frame: int) -> None:
+    while len(rows) > 1 and rows[1].effective_from <= frame:
+        del rows[0]
+
+
+def _numbers(row: VersionRow) -> dict[str, Any]:
+    names = ("n", "effective_from", "entry", "offset", "loop", "seed", "cycle")
+    return {name: getattr(row, name) for name in names}
+
+
+def item(entry: dict[str, Any]) -> Item:
+    """An entry of a version of pictures."""
+    return Item(video=str(entry["video"]), **_common(entry))
+
+
+def sound(entry: dict[str, Any]) -> Sound:
+    """An entry of a version of sound."""
+    return Sound(**_common(entry))
+
+
+def _common(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": str(entry["id"]),
+        "audio": str(entry["audio"]),
+        "frames": int(entry["frames"]),
+        "title": str(entry.get("title", "")),
+        "weight": int(entry.get("weight", 1)),
+    }
 
 
 def located(programme: Programme, directory: Callable[[str], str]) -> Programme:
@@ -167,33 +226,43 @@ def located(programme: Programme, directory: Callable[[str], str]) -> Programme:
     )
 
 
-def until(programme: Programme, *, now_ns: int) -> Programme:
-    """The programme without versions that are not yet certain: those that begin in `LEAD_NS`."""
-    frame = _frame(programme, now_ns + LEAD_NS)
-    certain = tuple(v for v in programme.versions if v.effective_from <= max(0, frame))
-    return replace(programme, versions=certain or programme.versions[:1])
-
-
 def tracks(programme: Programme) -> set[str]:
     """Ids of all tracks that the programme may need."""
-    items = [item for version in programme.versions for item in version.items]
-    found = {track for item in (*items, *programme.filler) for track in (item.video, item.audio)}
+    found = {
+        track
+        for version in programme.versions
+        for item in version.items
+        for track in _tracks_of(programme, item)
+    }
+    found.update(track for item in programme.filler for track in _tracks_of(programme, item))
     found.update(sound.audio for version in programme.sound_versions for sound in version.sounds)
     found.update(card.video for card in programme.cards)
     return found
 
 
+def _tracks_of(programme: Programme, item: Item) -> tuple[str, ...]:
+    """In radio mode the sound of an item is never heard, and need not be ready."""
+    return (item.video,) if programme.is_radio else (item.video, item.audio)
+
+
 def tracks_due(programme: Programme, *, now_ns: int) -> tuple[str, ...]:
-    """Tracks of the item that the clock wants now, and of the one after it when it begins soon."""
+    """Tracks of what the clock wants now, and of what comes after it when that begins soon."""
     frame = max(0, _frame(programme, now_ns))
     placement = placement_at(programme, frame)
     if placement is None:
         return ()
-    due = [placement.item.video, placement.item.audio]
+    due = [*_tracks_of(programme, placement.item)]
     if placement.end - frame <= programme.video_rate * 10:
         following = placement_at(programme, placement.end)
         if following is not None:
-            due += [following.item.video, following.item.audio]
+            due += _tracks_of(programme, following.item)
+    if programme.is_radio:
+        heard = sound_at(programme, audio_boundary(programme, frame))
+        if heard is not None:
+            due.append(heard.audio)
+            if heard.end - audio_boundary(programme, frame) <= programme.audio_rate * 10:
+                after = sound_at(programme, heard.end)
+                due += [after.audio] if after is not None else []
     return tuple(dict.fromkeys(due))
 
 
@@ -224,47 +293,252 @@ def has_ended(programme: Programme, *, now_ns: int) -> bool:
     return frame >= 0 and placement_at(programme, frame) is None
 
 
+def moment_of_sound(programme: Programme, *, now_ns: int) -> Moment | None:
+    """The song that is due in radio mode; None in any other, or when none is."""
+    if not programme.is_radio:
+        return None
+    rate = programme.audio_rate
+    frame = frame_at_ns(now_ns - programme.epoch_ns, rate)
+    found = find(programme.sound_versions, frame)
+    if found is None:
+        return None
+    playing = programme.sound_versions[found.index].sounds[found.play.index]
+    following = sound_at(programme, found.end)
+    return Moment(
+        item_id=playing.id,
+        title=playing.title,
+        position_ms=frame_ms(found.play.into, rate),
+        length_ms=frame_ms(playing.frames, rate),
+        next_item_id=following.item_id if following else "",
+        next_title=following.title if following else "",
+    )
+
+
+def coming(programme: Programme, part: Part, *, now_ns: int, count: int) -> list[Play]:
+    """What the clock brings, beginning with what is due at `now_ns`; at most `count`."""
+    rate = _rate(programme, part)
+    frame = max(0, frame_at_ns(now_ns - programme.epoch_ns, rate))
+    plays: list[Play] = []
+    while len(plays) < count and (on := _on(programme, part, frame)) is not None:
+        version, found = on
+        entry = version.entries[found.play.index]
+        plays.append(
+            Play(
+                item_id=entry.id,
+                title=entry.title,
+                at=from_ns(programme.epoch_ns + frame_ns(found.begin, rate)),
+                length_ms=frame_ms(found.end - found.begin, rate),
+                is_cut=found.end < found.start + entry.frames,
+            )
+        )
+        frame = found.end
+    return plays
+
+
 # -- where a change takes effect ----------------------------------------------------------------
 
 
-def anchor_edit(
-    programme: Programme, *, items: Sequence[str], loop: bool, now_ns: int
-) -> Anchor | None:
-    """Where a new order of `items` (ids) takes over: the first join at least `LEAD_NS` ahead.
+class NothingToChange(Exception):
+    """The edit would leave everything as it is: nothing is on then, or nothing else follows."""
 
-    It goes on with the item that would have come next; when that is gone, with what follows it in
-    the old order, or else in the new one. None when the programme ends before anything new
-    could be shown.
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version to be written."""
+
+    kind: str
+    effective_from: int
+    entry: int
+    offset: int
+    loop: bool
+    seed: int | None
+    cycle: int
+    entries: list[dict[str, Any]]
+    """As in a row, without their assets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What an edit writes, when it takes effect, and what is on then."""
+
+    part: Part
+    versions: list[NewVersion]
+    at: datetime
+    title: str
+
+
+def skip(programme: Programme, part: Part, *, at_frame: int) -> Edit:
+    """Cut short what is on at `at_frame`."""
+    if part == SOUND:
+        return _edit(programme, sounds=edits.skip_sound(programme, at_frame=at_frame))
+    return _edit(programme, edits.skip(programme, at_frame=at_frame))
+
+
+def jump(programme: Programme, part: Part, *, item_id: str, at: At, at_frame: int) -> Edit:
+    """Go on with another item of the list, and from there in its order."""
+    place = place_of(programme, part, item_id, at_frame=at_frame)
+    if place is None:
+        raise NothingToChange
+    entry, cycle = place
+    try:
+        if part == SOUND:
+            found = edits.jump_sound(programme, at_frame=at_frame, entry=entry, cycle=cycle, at=at)
+            return _edit(programme, sounds=found)
+        return _edit(
+            programme, edits.jump(programme, at_frame=at_frame, entry=entry, cycle=cycle, at=at)
+        )
+    except ProgrammeError:
+        # The list that holds it is not the one that is on then.
+        raise NothingToChange from None
+
+
+def play_next(programme: Programme, part: Part, *, entry: dict[str, Any], at_frame: int) -> Edit:
+    """Play something once behind what is on at `at_frame`, and go on as before."""
+    if part == SOUND:
+        found = edits.play_sound_next(programme, at_frame=at_frame, sound=sound(entry))
+        return _edit(programme, sounds=found)
+    return _edit(programme, edits.play_next(programme, at_frame=at_frame, item=item(entry)))
+
+
+def swap(
+    programme: Programme,
+    part: Part,
+    *,
+    entries: Sequence[dict[str, Any]],
+    at: At,
+    loop: bool = True,
+    seed: int | None = None,
+    at_frame: int,
+) -> Edit:
+    """Give up all that was to come, and play another list from its top."""
+    if part == SOUND:
+        return _edit(
+            programme,
+            sounds=edits.swap_sounds(
+                programme, at_frame=at_frame, sounds=[sound(e) for e in entries], at=at,
+                loop=loop, seed=seed,
+            ),
+        )  # fmt: skip
+    return _edit(
+        programme,
+        edits.swap(
+            programme, at_frame=at_frame, items=[item(e) for e in entries], at=at, loop=loop,
+            seed=seed,
+        ),
+    )  # fmt: skip
+
+
+def follow(
+    programme: Programme,
+    part: Part,
+    *,
+    entries: Sequence[dict[str, Any]],
+    loop: bool = True,
+    seed: int | None = None,
+    at_frame: int,
+) -> Edit:
+    """Take over a changed list where an item ends, and go on with what would have come next."""
+    if part == SOUND:
+        found = edits.follow_sounds(
+            programme, at_frame=at_frame, sounds=[sound(e) for e in entries], loop=loop, seed=seed
+        )
+        return _edit(programme, sounds=found)
+    return _edit(
+        programme,
+        edits.follow(
+            programme, at_frame=at_frame, items=[item(e) for e in entries], loop=loop, seed=seed
+        ),
+    )
+
+
+def undo(programme: Programme, part: Part, *, before: Programme, since: int, at_frame: int) -> Edit:
+    """Go on as `before`, the programme without an edit that began at `since`, would have."""
+    if part == SOUND:
+        found = edits.undo_sound(
+            programme, before=before.sound_versions, since=since, at_frame=at_frame
+        )
+        return _edit(programme, sounds=found)
+    return _edit(
+        programme,
+        edits.undo(programme, before=before.versions, since=since, at_frame=at_frame),
+    )
+
+
+def _edit(
+    programme: Programme, pictures: Sequence[Version] = (), sounds: Sequence[SoundVersion] = ()
+) -> Edit:
+    part: Part = "sound" if sounds else "pictures"
+    versions: Sequence[Version | SoundVersion] = sounds or pictures
+    if not versions:
+        raise NothingToChange
+    after = edits.appended(programme, pictures, sounds)
+    begin = versions[0].effective_from
+    on = _on(after, part, begin)
+    return Edit(
+        part=part,
+        versions=[
+            NewVersion(
+                kind=part,
+                effective_from=version.effective_from,
+                entry=version.entry,
+                offset=version.offset,
+                loop=version.loop,
+                seed=version.seed,
+                cycle=version.cycle,
+                entries=[_entry(each) for each in version.entries],
+            )
+            for version in versions
+        ],
+        at=due_at(programme, begin, part),
+        title=on[0].entries[on[1].play.index].title if on is not None else "",
+    )
+
+
+def _entry(entry: Item | Sound) -> dict[str, Any]:
+    values: dict[str, Any] = {"id": entry.id, "title": entry.title}
+    if isinstance(entry, Item):
+        values["video"] = entry.video
+    values |= {"audio": entry.audio, "frames": entry.frames}
+    return values | ({"weight": entry.weight} if entry.weight != 1 else {})
+
+
+def earliest(programme: Programme, part: Part, *, now_ns: int, lead_ns: int = LEAD_NS) -> int:
+    """The first frame of that part that is due no sooner than `lead_ns` from now."""
+    rate = _rate(programme, part)
+    since = now_ns + lead_ns - programme.epoch_ns
+    frame = max(0, frame_at_ns(since, rate))
+    return frame + 1 if frame_ns(frame, rate) < since else frame
+
+
+def place_of(
+    programme: Programme, part: Part, item_id: str, *, at_frame: int
+) -> tuple[int, int] | None:
+    """Position and cycle at which an item plays next in the list that is on air at `at_frame`.
+
+    A shuffled list is followed into its next cycle. None when the list does not hold it.
     """
-    frame = max(0, _frame(programme, now_ns + LEAD_NS))
-    placement = placement_at(programme, frame)
-    if placement is None:
+    versions: tuple[Version | SoundVersion, ...] = programme.versions
+    if part == SOUND:
+        versions = programme.sound_versions
+    for version in reversed(versions):
+        ids = [entry.id for entry in version.entries]
+        if item_id not in ids:
+            continue
+        if version.seed is None:
+            return ids.index(item_id), 0
+        on = _on(programme, part, max(at_frame, version.effective_from))
+        cycle, place = (on[1].play.cycle, on[1].play.place) if on else (version.cycle, -1)
+        for later in (cycle, cycle + 1):
+            for at, index in enumerate(version.orders.order(later)):
+                if ids[index] == item_id and (later > cycle or at > place):
+                    return at, later
         return None
-    if placement.begin == frame:
-        boundary, current = frame, placement_at(programme, frame - 1) if frame else None
-    else:
-        boundary, current = placement.end, placement
-    following = placement_at(programme, boundary)
-    if following is not None:
-        for old in _order_from(programme, following):
-            if old in items:
-                return Anchor(boundary, entry=items.index(old))
-    if current is not None and current.item.id in items:
-        entry = items.index(current.item.id) + 1
-        if entry < len(items):
-            return Anchor(boundary, entry=entry)
-        if not loop:
-            return None
-    elif following is None and not loop:
-        return None
-    return Anchor(boundary)
+    return None
 
 
-def _order_from(programme: Programme, placement: Placement) -> list[str]:
-    """Ids from the item of `placement` to the last of its version, without what came before."""
-    version = next(v for v in programme.versions if v.n == placement.version)
-    ids = [item.id for item in version.items]
-    return ids[ids.index(placement.item.id) :]
+def sound_frame(programme: Programme, frame: int) -> int:
+    """The AAC frame that starts nearest to a video frame."""
+    return audio_boundary(programme, frame)
 
 
 def anchor_now(programme: Programme, *, now_ns: int) -> Anchor:
@@ -276,23 +550,42 @@ def anchor_now(programme: Programme, *, now_ns: int) -> Anchor:
 
 
 def anchor_resume(
-    programme: Programme, *, items: Sequence[tuple[str, int]], stopped_ns: int
+    programme: Programme,
+    part: Part = "pictures",
+    *,
+    items: Sequence[tuple[str, int]],
+    seed: int | None = None,
+    stopped_ns: int,
 ) -> Anchor:
     """Where a stream that was stopped at `stopped_ns` goes on, for a new time line.
 
     `items` are (id, frames) of what is ready now. The position is rounded down to a key frame; it
-    is the top when the item is gone.
+    is the top when the item is gone. A shuffled list goes on within its order when the list is
+    the same, and begins its next cycle otherwise.
     """
-    frame = max(0, _frame(programme, stopped_ns))
-    placement = placement_at(programme, frame)
-    if placement is None:
+    gop = 1 if part == SOUND else video_profile(programme.profile).gop_frames
+    frame = max(0, frame_at_ns(stopped_ns - programme.epoch_ns, _rate(programme, part)))
+    on = _on(programme, part, frame)
+    if on is None:
         return Anchor(0)
-    gop = video_profile(programme.profile).gop_frames
+    version, play = on[0], on[1].play
+    if seed is not None:
+        known = [(entry.id, entry.frames) for entry in version.entries]
+        if version.seed == seed and known == list(items):
+            return Anchor(0, play.place, play.into // gop * gop, play.cycle)
+        return Anchor(0, cycle=play.cycle + 1)
     for entry, (item_id, frames) in enumerate(items):
-        if item_id == placement.item.id:
-            offset = (frame - placement.start) // gop * gop
+        if item_id == version.entries[play.index].id:
+            offset = play.into // gop * gop
             return Anchor(0, entry=entry, offset=offset if offset < frames else 0)
     return Anchor(0)
+
+
+def next_cycle(programme: Programme, part: Part, *, at_ns: int) -> int:
+    """The cycle after the one that was on at `at_ns`: a new start brings a new order."""
+    frame = max(0, frame_at_ns(at_ns - programme.epoch_ns, _rate(programme, part)))
+    on = _on(programme, part, frame)
+    return on[1].play.cycle + 1 if on is not None and on[0].seed is not None else 0
 
 
 def kbps(profile: str) -> int:
@@ -310,9 +603,36 @@ def frame_at(epoch: datetime, profile: str, moment: datetime) -> int:
     return frame_at_ns(to_ns(moment) - to_ns(epoch), video_profile(profile).rate)
 
 
-def due_at(programme: Programme, frame: int) -> datetime:
-    """When a video frame of the programme is due."""
-    return from_ns(programme.epoch_ns + frame_ns(frame, programme.video_rate))
+def frame_of(kind: str, epoch: datetime, profile: str, moment: datetime) -> int:
+    """The frame in which versions of that kind are counted, at `moment`; 0 before the epoch."""
+    rate = HOUSE_AUDIO.rate if kind == SOUND else video_profile(profile).rate
+    return max(0, frame_at_ns(to_ns(moment) - to_ns(epoch), rate))
+
+
+def time_of(kind: str, epoch: datetime, profile: str, frame: int) -> datetime:
+    """When a frame is due in which versions of that kind are counted."""
+    rate = HOUSE_AUDIO.rate if kind == SOUND else video_profile(profile).rate
+    return from_ns(to_ns(epoch) + frame_ns(frame, rate))
+
+
+def due_at(programme: Programme, frame: int, kind: str = PICTURES) -> datetime:
+    """When a frame of the programme is due: a video frame, or an AAC frame of its sound."""
+    return from_ns(programme.epoch_ns + frame_ns(frame, _rate(programme, kind)))
+
+
+def _rate(programme: Programme, kind: str) -> Fraction:
+    return programme.audio_rate if kind == SOUND else programme.video_rate
+
+
+def _on(
+    programme: Programme, part: Part, frame: int
+) -> tuple[Version | SoundVersion, Found] | None:
+    """Which version is on at `frame` of that part, and where within it."""
+    if part == SOUND:
+        found = find(programme.sound_versions, frame)
+        return (programme.sound_versions[found.index], found) if found is not None else None
+    found = find(programme.versions, frame)
+    return (programme.versions[found.index], found) if found is not None else None
 
 
 def _frame(programme: Programme, at_ns: int) -> int:

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from apps.accounts.models import Membership, User, Workspace
-from apps.library.models import Asset, AssetState, Rendition, TrackState
+from apps.library.models import Asset, AssetState, Rendition, TrackKind, TrackState
 from apps.streaming import events, schedule, status
 from apps.streaming.models import (
     Desired,
@@ -23,6 +23,7 @@ from apps.streaming.models import (
     Output,
     Playlist,
     PlaylistItem,
+    ProgrammeKind,
     ProgrammeVersion,
     State,
     Stream,
@@ -40,26 +41,17 @@ PLAYLISTS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class ReadyItem:
-    """An item of a playlist that can go on air in one house format."""
+class ReadyLists:
+    """What of a stream's playlists can go on air, as entries of a `ProgrammeVersion`."""
 
-    id: str
-    asset: str
-    title: str
-    video: str
-    audio: str
-    frames: int
+    pictures: list[dict[str, Any]]
+    sound: list[dict[str, Any]]
+    """In radio mode; empty in any other."""
+    filler: list[dict[str, Any]]
 
-    def as_json(self) -> dict[str, Any]:
-        """The entry of a `ProgrammeVersion`."""
-        return {
-            "id": self.id,
-            "asset": self.asset,
-            "title": self.title,
-            "video": self.video,
-            "audio": self.audio,
-            "frames": self.frames,
-        }
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The list of one kind of version."""
+        return {"pictures": self.pictures, "sound": self.sound, "filler": self.filler}[kind]
 
 
 # -- outputs ------------------------------------------------------------------------------------
@@ -95,43 +87,115 @@ def busy_outputs(fingerprints: Sequence[str], *, besides: Stream) -> QuerySet[Ou
 # -- what can go on air -------------------------------------------------------------------------
 
 
-def ready_items(stream: Stream) -> list[ReadyItem]:
-    """Items of the stream's playlist whose two tracks are ready in its profile, in order."""
-    if stream.playlist_id is None:
-        return []
+def ready_lists(stream: Stream) -> ReadyLists:
+    """Everything of the stream's playlists that is prepared, in order: two queries at most."""
+    lists = _ready_pictures(stream, [stream.playlist_id, stream.filler_id])
+    return ReadyLists(
+        pictures=lists.get(stream.playlist_id, []),
+        sound=ready_sounds(stream, stream.music_id),
+        filler=lists.get(stream.filler_id, []),
+    )
+
+
+def ready_list(stream: Stream, playlist: Playlist, kind: str) -> list[dict[str, Any]]:
+    """What of another playlist could go on air in this stream."""
+    if kind == "sound":
+        return ready_sounds(stream, playlist.pk)
+    return _ready_pictures(stream, [playlist.pk]).get(playlist.pk, [])
+
+
+def _ready_pictures(
+    stream: Stream, playlists: list[UUID | None]
+) -> dict[UUID | None, list[dict[str, Any]]]:
+    wanted = [playlist for playlist in playlists if playlist is not None]
+    if not wanted:
+        return {}
+    ready = {"asset__renditions__video__state": TrackState.READY}
+    if not stream.is_radio:
+        ready["asset__renditions__audio__state"] = TrackState.READY
     items = (
         PlaylistItem.objects.filter(
-            playlist=stream.playlist_id,
+            playlist__in=wanted,
             # The playlist of another tenant would be a fault of ours: it must not reach the air.
             playlist__workspace=stream.workspace_id,
             asset__workspace=stream.workspace_id,
             asset__deleted_at=None,
             asset__renditions__profile=stream.profile,
-            asset__renditions__video__state=TrackState.READY,
-            asset__renditions__audio__state=TrackState.READY,
+            **ready,
         )
         .order_by("position", "created_at")
         # The joins of the filter above: an asset has one rendition in a profile.
         .values_list(
+            "playlist_id",
             "pk",
             "asset_id",
             "asset__title",
             "asset__renditions__video_id",
             "asset__renditions__audio_id",
             "asset__renditions__video__frames",
+            "weight",
         )
     )
-    return [
-        ReadyItem(
-            id=str(pk),
-            asset=str(asset),
-            title=title,
-            video=str(video),
-            audio=str(audio),
-            frames=frames,
+    lists: dict[UUID | None, list[dict[str, Any]]] = {}
+    for playlist, pk, asset, title, video, audio, frames, weight in items:
+        lists.setdefault(playlist, []).append(
+            _entry(pk, asset, title, audio, frames, weight, video=str(video))
         )
-        for pk, asset, title, video, audio, frames in items
-    ]
+    return lists
+
+
+def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
+    """Entries of sound whose track is ready; any file that can be heard may be among them."""
+    if playlist is None:
+        return []
+    items = (
+        PlaylistItem.objects.filter(
+            playlist=playlist,
+            playlist__workspace=stream.workspace_id,
+            asset__workspace=stream.workspace_id,
+            asset__deleted_at=None,
+            asset__tracks__kind=TrackKind.AUDIO,
+            asset__tracks__state=TrackState.READY,
+        )
+        .order_by("position", "created_at")
+        .values_list(
+            "pk", "asset_id", "asset__title", "asset__tracks__pk", "asset__tracks__frames", "weight"
+        )
+    )
+    return [_entry(*found) for found in items]
+
+
+def ready_once(stream: Stream, asset: Asset, kind: str) -> dict[str, Any] | None:
+    """An entry that plays a file once in this stream; None while it is not prepared for it.
+
+    Its id is the file's: so no list takes it for one of its own.
+    """
+    if kind == "sound":
+        sound = asset.tracks.filter(kind=TrackKind.AUDIO, state=TrackState.READY).first()
+        if sound is None:
+            return None
+        return _entry(asset.pk, asset.pk, asset.title, sound.pk, sound.frames, 1)
+    rendition = (
+        asset.renditions.filter(profile=stream.profile, video__state=TrackState.READY)
+        .select_related("video", "audio")
+        .first()
+    )
+    if rendition is None or not (stream.is_radio or rendition.audio.is_ready):
+        return None
+    return _entry(
+        asset.pk, asset.pk, asset.title, rendition.audio_id, rendition.video.frames, 1,
+        video=str(rendition.video_id),
+    )  # fmt: skip
+
+
+def _entry(
+    pk: UUID, asset: UUID, title: str, audio: UUID, frames: int, weight: int, *, video: str = ""
+) -> dict[str, Any]:
+    values: dict[str, Any] = {"id": str(pk), "asset": str(asset), "title": title}
+    if video:
+        values["video"] = video
+    values |= {"audio": str(audio), "frames": frames}
+    return values | ({"weight": weight} if weight != 1 else {})
 
 
 def is_playlist_empty(playlist_id: UUID) -> bool:
@@ -149,6 +213,16 @@ def assets_without_rendition(playlist: Playlist, profile: str) -> QuerySet[Asset
     )
 
 
+def assets_without_sound(playlist: Playlist) -> QuerySet[Asset]:
+    """Assets of the playlist whose sound nobody has asked to be prepared."""
+    return (
+        Asset.objects.filter(playlist_items__playlist=playlist, deleted_at=None)
+        .exclude(state=AssetState.FAILED)
+        .exclude(tracks__kind=TrackKind.AUDIO)
+        .distinct()
+    )
+
+
 def versions_of_epoch(stream: Stream) -> list[ProgrammeVersion]:
     """The versions that count from the stream's present time line, in the order of `n`."""
     if stream.timeline_epoch is None:
@@ -156,9 +230,42 @@ def versions_of_epoch(stream: Stream) -> list[ProgrammeVersion]:
     return list(stream.versions.filter(epoch=stream.timeline_epoch).order_by("n"))
 
 
+def standing_versions(stream: Stream, *, since: datetime) -> list[ProgrammeVersion]:
+    """Those that say what is on at `since` and later, in the order of `n`: one query.
+
+    What is older than the last one that had begun then has been replaced, or is over.
+    """
+    if stream.timeline_epoch is None:
+        return []
+    rows = stream.versions.filter(epoch=stream.timeline_epoch)
+    wanted = Q()
+    for kind in ProgrammeKind.values:
+        begun = rows.filter(
+            kind=kind,
+            effective_from__lte=schedule.frame_of(
+                kind, stream.timeline_epoch, stream.profile, since
+            ),
+        )
+        last = Subquery(begun.order_by("-n").values("n")[:1])
+        wanted |= Q(kind=kind, n__gte=Coalesce(last, 0))
+    return list(rows.filter(wanted).order_by("n"))
+
+
+def lead_ns(stream: Stream) -> int:
+    """How far ahead an edit has to be, by how many nodes have to know it: one query."""
+    nodes = stream.outputs.filter(desired=Desired.ON).exclude(node="")
+    several = nodes.order_by().values("node").distinct().count() > 1
+    return schedule.FAR_LEAD_NS if several else schedule.LEAD_NS
+
+
 def streams_playing(asset_id: UUID) -> QuerySet[Stream]:
-    """Wanted streams whose playlist holds the asset."""
-    return Stream.objects.filter(desired=Desired.ON, playlist__items__asset=asset_id).distinct()
+    """Wanted streams one of whose playlists holds the asset."""
+    return Stream.objects.filter(
+        Q(playlist__items__asset=asset_id)
+        | Q(music__items__asset=asset_id)
+        | Q(filler__items__asset=asset_id),
+        desired=Desired.ON,
+    ).distinct()
 
 
 # -- pages --------------------------------------------------------------------------------------

@@ -9,6 +9,11 @@ PAGE = ROOT / "docs" / "reference" / "events.md"
 _WRITTEN = (
     # events.record(stream, "code", …) in the web project; self._note("code", …) in the pump.
     (ROOT / "apps" / "streaming", re.compile(r"events\.record\(\s*\w+,\s*\"([a-z_.]+)\"")),
+    # An edit on air: _edit(stream, part, by, "code", …).
+    (
+        ROOT / "apps" / "streaming",
+        re.compile(r"_edit\(\s*stream,\s*[\w\"]+,\s*by,\s*\"([a-z_.]+)\""),
+    ),
     (ROOT / "playout" / "src", re.compile(r"(?:_note|OutputEvent)\(\s*\"([a-z_.]+)\"")),
 )
 

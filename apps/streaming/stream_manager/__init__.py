@@ -4,6 +4,18 @@ Nobody "starts" a stream here: we write down what is wished, and nodes close the
 Every function is one transaction, may be called twice, and returns before anything is on air.
 """
 
+from apps.streaming.stream_manager.on_air import (
+    Edited,
+    EditRefused,
+    jump,
+    pause,
+    play_next,
+    resume,
+    skip,
+    swap_playlist,
+    undo,
+    undoable,
+)
 from apps.streaming.stream_manager.playlists import (
     Moved,
     add_items,
@@ -16,6 +28,7 @@ from apps.streaming.stream_manager.playlists import (
     rename_playlist,
     restore_item,
     set_order,
+    set_weight,
 )
 from apps.streaming.stream_manager.programmes import CHANNEL, StreamIsOnAir, refresh_programme
 from apps.streaming.stream_manager.starting import (
@@ -41,6 +54,8 @@ __all__ = [
     "CHANNEL",
     "Check",
     "DestinationBusy",
+    "EditRefused",
+    "Edited",
     "Moved",
     "StartRefused",
     "StreamIsOnAir",
@@ -54,16 +69,25 @@ __all__ = [
     "delete_playlist",
     "delete_stream",
     "forget_removed",
+    "jump",
     "move_item",
+    "pause",
     "place_item",
+    "play_next",
     "refresh_programme",
     "remove_destination",
     "remove_item",
     "remove_items",
     "rename_playlist",
     "restore_item",
+    "resume",
     "set_order",
+    "set_weight",
+    "skip",
     "start_stream",
     "stop_stream",
+    "swap_playlist",
+    "undo",
+    "undoable",
     "update_stream",
 ]

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import Workspace
 from apps.library.models import Asset
+from apps.library.preparation import default_profile_id
 from apps.library.services import request_rendition
 from apps.streaming import selectors
-from apps.streaming.models import Desired, Playlist, PlaylistItem
+from apps.streaming.models import Desired, Playlist, PlaylistItem, Stream
 from apps.streaming.stream_manager.programmes import StreamIsOnAir, refresh_programme
 
 
@@ -31,7 +33,7 @@ def rename_playlist(*, playlist: Playlist, name: str) -> None:
 def delete_playlist(*, playlist: Playlist) -> None:
     """Remove a playlist. Raises `StreamIsOnAir` while a wanted stream plays it."""
     with transaction.atomic():
-        user = playlist.streams.select_for_update().filter(desired=Desired.ON).first()
+        user = _users(playlist).select_for_update().filter(desired=Desired.ON).first()
         if user is not None:
             raise StreamIsOnAir(
                 _("The stream “%(title)s” is playing this list. Stop it first.")
@@ -174,18 +176,40 @@ def _number(order: Sequence[PlaylistItem]) -> None:
     PlaylistItem.objects.bulk_update(moved, ["position"])
 
 
+def set_weight(*, playlist: Playlist, item_id: UUID, weight: int) -> bool:
+    """How often an item plays in each shuffled round; False when it is not in the playlist."""
+    with transaction.atomic():
+        playlist = Playlist.objects.select_for_update().get(pk=playlist.pk)
+        changed = playlist.items.filter(pk=item_id).update(weight=weight)
+        if changed:
+            _playlist_changed(playlist)
+    return bool(changed)
+
+
 def _playlist_changed(playlist: Playlist) -> None:
     Playlist.objects.filter(pk=playlist.pk).update(updated_at=timezone.now())
     request_renditions(playlist)
-    for stream in playlist.streams.filter(desired=Desired.ON):
+    for stream in _users(playlist).filter(desired=Desired.ON):
         refresh_programme(stream=stream)
 
 
+def _users(playlist: Playlist) -> QuerySet[Stream]:
+    """Streams that play it, for pictures, for sound or as a filler."""
+    return Stream.objects.filter(Q(playlist=playlist) | Q(music=playlist) | Q(filler=playlist))
+
+
 def request_renditions(playlist: Playlist | None) -> None:
-    """Have every item of the playlist prepared for every stream that plays it."""
+    """Have every item prepared for every stream that plays it, and only what of it is played.
+
+    Pictures are made in the format of each stream. Sound is the same in all of them, so for a
+    stream that only hears the playlist any format that was asked for will do.
+    """
     if playlist is None:
         return
-    profiles = set(playlist.streams.values_list("profile", flat=True))
-    for profile in sorted(profiles):
+    shown = Stream.objects.filter(Q(playlist=playlist) | Q(filler=playlist))
+    for profile in sorted(set(shown.values_list("profile", flat=True))):
         for asset in selectors.assets_without_rendition(playlist, profile):
             request_rendition(asset=asset, profile=profile)
+    if playlist.music_streams.exists():
+        for asset in selectors.assets_without_sound(playlist):
+            request_rendition(asset=asset, profile=default_profile_id())

@@ -37,18 +37,20 @@ def start_stream(*, stream: Stream, by: User | None = None) -> bool:
         if stream.desired == Desired.ON:
             return False
         outputs = list(selectors.outputs_of(stream))
-        items = selectors.ready_items(stream)
-        problems = _problems(stream, items, outputs)
+        lists = selectors.ready_lists(stream)
+        problems = _problems(stream, lists, outputs)
         if problems:
             raise StartRefused(problems)
         now = timezone.now()
-        begin_programme(stream, items, now=now)
+        stream.paused_from = None
+        begin_programme(stream, lists, now=now)
         stream.desired = Desired.ON
         stream.generation += 1
         stream.started_at, stream.stopped_at = now, None
         stream.save(
             update_fields=[
-                "desired", "generation", "started_at", "stopped_at", "timeline_epoch", "updated_at",
+                "desired", "generation", "started_at", "stopped_at", "timeline_epoch",
+                "paused_from", "updated_at",
             ]
         )  # fmt: skip
         try:
@@ -98,7 +100,7 @@ KEY_IN_USE = gettext_lazy(
 class Check:
     """One thing that a stream needs before it can start."""
 
-    what: Literal["playlist", "videos", "destination", "key"]
+    what: Literal["playlist", "videos", "music", "destination", "key"]
     problems: tuple[str, ...]
     """What is missing and what to do, in plain words."""
     waits: bool = False
@@ -116,22 +118,18 @@ def checks(stream: Stream) -> list[Check]:
     Six queries or fewer, whatever is in the playlist, while there is one output.
     """
     outputs = list(selectors.outputs_of(stream))
-    return _checks(stream, selectors.ready_items(stream), outputs)
+    return _checks(stream, selectors.ready_lists(stream), outputs)
 
 
-def _problems(
-    stream: Stream, items: Sequence[selectors.ReadyItem], outputs: Sequence[Output]
-) -> list[str]:
-    return [text for check in _checks(stream, items, outputs) for text in check.problems]
+def _problems(stream: Stream, lists: selectors.ReadyLists, outputs: Sequence[Output]) -> list[str]:
+    return [text for check in _checks(stream, lists, outputs) for text in check.problems]
 
 
-def _checks(
-    stream: Stream, items: Sequence[selectors.ReadyItem], outputs: Sequence[Output]
-) -> list[Check]:
+def _checks(stream: Stream, lists: selectors.ReadyLists, outputs: Sequence[Output]) -> list[Check]:
     playlist, videos, destination = [], [], []
     if stream.playlist_id is None:
         playlist.append(_("The stream has no playlist. Choose one."))
-    elif not items:
+    elif not lists.pictures:
         if selectors.is_playlist_empty(stream.playlist_id):
             playlist.append(_("The playlist is empty. Add at least one video to it."))
         else:
@@ -145,10 +143,18 @@ def _checks(
             destinations.check(output.destination.address)
         except destinations.DestinationRefused as refused:
             destination.append(str(refused))
-    key = key_problems(stream, [output.destination.fingerprint for output in outputs])
-    return [
+    found = [
         Check("playlist", tuple(playlist)),
         Check("videos", tuple(videos), waits=bool(playlist)),
+    ]
+    if stream.is_radio:
+        music = []
+        if not lists.sound:
+            music.append(_("No music of the playlist for the sound is prepared yet. Add some."))
+        found.append(Check("music", tuple(music)))
+    key = key_problems(stream, [output.destination.fingerprint for output in outputs])
+    return [
+        *found,
         Check("destination", tuple(destination)),
         Check("key", tuple(key), waits=not outputs),
     ]

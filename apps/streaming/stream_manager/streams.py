@@ -42,6 +42,10 @@ def create_stream(
     profile: str,
     loop: bool = True,
     start_policy: str = StartPolicy.TOP,
+    shuffle: bool = False,
+    music: Playlist | None = None,
+    shuffle_music: bool = False,
+    filler: Playlist | None = None,
     address: str = "",
     key: str = "",
     by: User | None = None,
@@ -58,11 +62,16 @@ def create_stream(
             profile=profile,
             loop=loop,
             start_policy=start_policy,
+            shuffle=shuffle,
+            music=music,
+            shuffle_music=shuffle_music,
+            filler=filler,
         )
         if address:
             _new_output(stream, address=address, key=key)
         events.record(stream, "stream.created", "The stream was created.", by=by)
-        request_renditions(playlist)
+        for each in (playlist, music, filler):
+            request_renditions(each)
     return stream
 
 
@@ -74,11 +83,15 @@ def update_stream(
     profile: str,
     loop: bool,
     start_policy: str,
+    shuffle: bool = False,
+    music: Playlist | None = None,
+    shuffle_music: bool = False,
+    filler: Playlist | None = None,
     address: str = "",
     key: str = "",
     by: User | None = None,
 ) -> Stream:
-    """Change a stream. While it is wished on air only title, playlist, loop and policy may change.
+    """Change a stream. On air its format, where it goes, and radio mode itself stay as they are.
 
     An empty key keeps the old one. Raises `StreamIsOnAir`, `destinations.DestinationRefused`.
     """
@@ -91,18 +104,28 @@ def update_stream(
             raise StreamIsOnAir(
                 _("Format and destination cannot change on air. Stop the stream first.")
             )
+        if stream.desired == Desired.ON and stream.is_radio != (music is not None):
+            raise StreamIsOnAir(
+                _("Radio mode cannot be switched on or off on air. Stop the stream first.")
+            )
         stream.title, stream.playlist, stream.profile = title, playlist, profile
         stream.loop, stream.start_policy = loop, start_policy
+        stream.shuffle, stream.shuffle_music = shuffle, shuffle_music
+        stream.music, stream.filler = music, filler
         stream.save(
-            update_fields=["title", "playlist", "profile", "loop", "start_policy", "updated_at"]
-        )
+            update_fields=[
+                "title", "playlist", "profile", "loop", "start_policy", "shuffle",
+                "shuffle_music", "music", "filler", "updated_at",
+            ]
+        )  # fmt: skip
         if redirected and output is not None:
             _redirect(output, address=address or output.destination.address, key=key)
         elif redirected:
             _new_output(stream, address=address, key=key)
         stream.outputs.update(profile=profile)
         events.record(stream, "stream.updated", "The settings were changed.", by=by)
-        request_renditions(playlist)
+        for each in (playlist, music, filler):
+            request_renditions(each)
         refresh_programme(stream=stream)
     return stream
 

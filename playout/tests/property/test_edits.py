@@ -95,6 +95,29 @@ def test_a_pause_ends_where_it_began():
     ]  # fmt: skip
 
 
+def test_what_has_not_begun_is_undone_without_a_trace():
+    first = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
+    skipped = edits.skip(first, at_frame=61)
+    undone = edits.undo(
+        edits.appended(first, skipped),
+        before=first.versions, since=skipped[0].effective_from, at_frame=70,
+    )  # fmt: skip
+    after = edits.appended(edits.appended(first, skipped), undone)
+    # The cut is no join: one play of "a" is told as two placements that touch.
+    assert shown(after, 0, 1000)[2:] == shown(first, 0, 1000)[1:]
+    assert shown(after, 0, 300) == [("a", 0, 120), ("a", 120, 180)]
+
+
+def test_what_has_begun_is_undone_by_going_on_where_it_was_cut():
+    skipped = edits.skip(programme(), at_frame=61)
+    skipped_on = edits.appended(programme(), skipped)
+    undone = edits.undo(skipped_on, before=programme().versions, since=120, at_frame=200)
+    after = edits.appended(skipped_on, undone)
+    assert shown(after, 0, 700) == [
+        ("a", 0, 120), ("b", 0, 120), ("a", 120, 180), ("b", 0, 240), ("c", 0, 40)
+    ]  # fmt: skip
+
+
 def test_an_edited_list_goes_on_with_what_would_have_come_next():
     for names, wanted in (
         ("acb", "b"), ("ca", "c"), ("cda", "c"), ("xad", "d"), ("x", "x"), ("adbc", "b"),

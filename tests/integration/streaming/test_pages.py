@@ -30,7 +30,7 @@ MOST_QUERIES = 6
 def put_on_air(stream, **values):
     """As if a node had taken the stream and the receiver confirmed it."""
     stream_manager.start_stream(stream=stream)
-    items = [item.id for item in selectors.ready_items(stream)]
+    items = [item["id"] for item in selectors.ready_lists(stream).pictures]
     values = {
         "state": "on_air",
         "node": "node-1",

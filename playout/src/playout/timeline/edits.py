@@ -143,6 +143,23 @@ def resume(programme: Programme, *, at_frame: int, stopped_at: int) -> tuple[Ver
     )  # fmt: skip
 
 
+def undo(
+    programme: Programme, *, before: Sequence[Version], since: int, at_frame: int
+) -> tuple[Version, ...]:
+    """Go on as `before`, the versions without an edit that began at `since`, would have gone on.
+
+    An edit that has not begun at `at_frame` leaves no trace. One that has is left at the next key
+    frame for what it had cut off, from where it was cut.
+    """
+    to = since
+    if since < at_frame:
+        boundary = _boundary(programme.versions, at_frame, gop_frames(programme))
+        if boundary is None:
+            return ()
+        to = boundary
+    return _shifted(before, since, to, gop_frames(programme), _next(programme.versions))
+
+
 def follow(
     programme: Programme,
     *,
@@ -215,6 +232,19 @@ def swap_sounds(
             loop=loop, seed=seed, cycle=cycle,
         ),
     )  # fmt: skip
+
+
+def undo_sound(
+    programme: Programme, *, before: Sequence[SoundVersion], since: int, at_frame: int
+) -> tuple[SoundVersion, ...]:
+    """`undo` for the sound; frames are AAC frames."""
+    to = since
+    if since < at_frame:
+        boundary = _boundary(programme.sound_versions, at_frame, 1)
+        if boundary is None:
+            return ()
+        to = boundary
+    return _shifted(before, since, to, 1, _next(programme.sound_versions))
 
 
 def follow_sounds(

@@ -44,7 +44,7 @@ class SoundPlacement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """Where an instant lies within a list of versions."""
 
     index: int
@@ -72,7 +72,7 @@ def placement_at(programme: Programme, frame: int) -> Placement | None:
     )
 
 
-def find(versions: Sequence[V], frame: int) -> _Found | None:
+def find(versions: Sequence[V], frame: int) -> Found | None:
     """Which play of which version covers `frame`; O(log n) in versions and entries."""
     index = bisect_right(versions, frame, key=_effective_from) - 1
     if index < 0:
@@ -87,7 +87,7 @@ def find(versions: Sequence[V], frame: int) -> _Found | None:
     end = start + version.entries[play.index].frames
     if index + 1 < len(versions):
         end = min(end, versions[index + 1].effective_from)
-    return _Found(index, play, start, max(start, version.effective_from), end)
+    return Found(index, play, start, max(start, version.effective_from), end)
 
 
 def _effective_from(version: Version | SoundVersion) -> int:

@@ -1,0 +1,417 @@
+"""Edits of what is on air: new versions, far enough ahead, that can be taken back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from apps.streaming import schedule, selectors, stream_manager
+from apps.streaming.models import Output, ProgrammeVersion, Stream
+from apps.streaming.stream_manager import EditRefused
+from tests.integration.streaming.conftest import make_asset, make_stream, prepare
+
+START = "2026-11-22T12:00:00+00:00"
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(START, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def on_air(clock, stream):
+    """A, B, C of ten seconds each, for ever; six seconds into A."""
+    stream_manager.start_stream(stream=stream)
+    clock.shift(6)
+    return reloaded(stream)
+
+
+def reloaded(row):
+    return type(row).objects.get(pk=row.pk)
+
+
+def plays(stream, count=6, part="pictures"):
+    """(title, seconds since the start) of what the clock brings from now on."""
+    stream = reloaded(stream)
+    programme = schedule.programme(
+        epoch=stream.timeline_epoch,
+        profile=stream.profile,
+        versions=selectors.versions_of_epoch(stream),
+    )
+    found = schedule.coming(programme, part, now_ns=schedule.to_ns(timezone.now()), count=count)
+    return [
+        (play.title, round((play.at - stream.timeline_epoch).total_seconds(), 2)) for play in found
+    ]
+
+
+def listing(workspace, *titles, name="Other", seconds=10):
+    made = stream_manager.create_playlist(workspace=workspace, name=name)
+    assets = [prepare(make_asset(workspace, title), seconds=seconds) for title in titles]
+    stream_manager.add_items(playlist=made, assets=assets)
+    return made
+
+
+# -- skip ---------------------------------------------------------------------------------------
+
+
+def test_skipping_cuts_at_the_first_key_frame_three_seconds_ahead(on_air, clock, alice):
+    clock.shift(-5)  # 1 s into A; key frames are 2 s apart
+    edited = stream_manager.skip(stream=on_air, by=alice)
+    assert plays(on_air, 3) == [("A", 0), ("B", 4), ("C", 14)]
+    assert edited.at == on_air.timeline_epoch + timedelta(seconds=4)
+    assert edited.at - timezone.now() >= timedelta(seconds=3)
+    assert edited.title == "B"
+    event = on_air.events.first()
+    assert (event.code, event.by, event.data["title"]) == ("stream.skipped", alice, "B")
+
+
+def test_what_ends_before_anything_may_change_is_not_skipped(on_air):
+    with pytest.raises(EditRefused, match="by itself"):
+        stream_manager.skip(stream=on_air)
+    assert on_air.versions.count() == 1
+
+
+def test_skipping_moves_one_generation_on_and_touches_no_version_written_before(on_air, clock):
+    clock.shift(-5)
+    output, before = on_air.outputs.get(), list(on_air.versions.values())
+    stream_manager.skip(stream=on_air)
+    assert on_air.outputs.get().generation == output.generation + 1
+    assert list(on_air.versions.values())[: len(before)] == before
+
+
+def test_skipping_twice_skips_two(on_air, clock):
+    clock.shift(-5)
+    stream_manager.skip(stream=on_air)
+    stream_manager.skip(stream=on_air)
+    assert plays(on_air, 3) == [("A", 0), ("B", 4), ("C", 6)]
+
+
+def test_too_late_for_this_item_is_early_enough_for_the_next(on_air, clock):
+    clock.shift(2)  # 8 s into A: B begins before anything may change
+    edited = stream_manager.skip(stream=on_air)
+    assert edited.title == "C"
+    assert plays(on_air, 3) == [("A", 0), ("B", 10), ("C", 12)]
+
+
+def test_a_stream_that_several_nodes_send_is_changed_later(on_air):
+    backup = stream_manager.add_backup(stream=on_air, output=on_air.outputs.get())
+    for node, output in (("one", on_air.outputs.exclude(pk=backup.pk).get()), ("two", backup)):
+        Output.objects.filter(pk=output.pk).update(node=node)
+    edited = stream_manager.skip(stream=on_air)
+    assert edited.at - timezone.now() >= timedelta(seconds=15)
+
+
+def test_what_is_off_is_not_edited(stream):
+    with pytest.raises(EditRefused, match="off"):
+        stream_manager.skip(stream=stream)
+    assert not stream.versions.exists()
+
+
+# -- jump, play next, swap ----------------------------------------------------------------------
+
+
+def test_jumping_goes_on_from_there(on_air, playlist):
+    c = playlist.items.get(asset__title="C")
+    stream_manager.jump(stream=on_air, item_id=str(c.pk))
+    assert plays(on_air, 3) == [("A", 0), ("C", 10), ("A", 20)]
+
+
+def test_jumping_to_what_is_not_in_the_list_is_refused(on_air):
+    with pytest.raises(EditRefused):
+        stream_manager.jump(stream=on_air, item_id="nothing")
+    assert on_air.versions.count() == 1
+
+
+def test_playing_next_plays_once_and_goes_on_as_before(on_air, workspace):
+    extra = prepare(make_asset(workspace, "News"), seconds=4)
+    edited = stream_manager.play_next(stream=on_air, asset=extra)
+    assert plays(on_air, 6) == [
+        ("A", 0), ("News", 10), ("B", 14), ("C", 24), ("A", 34), ("B", 44)
+    ]  # fmt: skip
+    assert edited.title == "News"
+    # Nothing is outdated by it, and nothing takes it away again.
+    assert stream_manager.refresh_programme(stream=reloaded(on_air)) is None
+
+
+def test_what_was_added_to_play_next_survives_a_skip_and_an_edit_of_the_playlist(
+    on_air, workspace, playlist, clock
+):
+    clock.shift(-5)
+    extra = prepare(make_asset(workspace, "News"), seconds=4)
+    stream_manager.play_next(stream=on_air, asset=extra)
+    stream_manager.skip(stream=on_air)
+    assert plays(on_air, 3) == [("A", 0), ("News", 4), ("B", 8)]
+    stream_manager.remove_item(playlist=playlist, item_id=playlist.items.get(asset__title="B").pk)
+    assert plays(on_air, 3) == [("A", 0), ("News", 4), ("C", 8)]
+
+
+def test_a_file_that_is_not_prepared_for_the_stream_is_refused(on_air, workspace):
+    with pytest.raises(EditRefused, match="prepared"):
+        stream_manager.play_next(stream=on_air, asset=make_asset(workspace, "Raw"))
+
+
+@pytest.mark.parametrize(("at", "begins"), [("item", 10), ("key", 4)])
+def test_another_playlist_takes_over_where_it_was_asked_to(on_air, workspace, clock, at, begins):
+    clock.shift(-5)
+    other = listing(workspace, "X", "Y")
+    stream_manager.swap_playlist(stream=on_air, playlist=other, at=at)
+    assert plays(on_air, 3) == [("A", 0), ("X", begins), ("Y", begins + 10)]
+    assert reloaded(on_air).playlist == other
+    assert stream_manager.refresh_programme(stream=reloaded(on_air)) is None
+
+
+def test_an_empty_playlist_does_not_take_over(on_air, workspace):
+    with pytest.raises(EditRefused, match="Nothing of"):
+        stream_manager.swap_playlist(stream=on_air, playlist=listing(workspace))
+    assert reloaded(on_air).playlist.name == "Night"
+
+
+# -- pause --------------------------------------------------------------------------------------
+
+
+def with_filler(stream, workspace):
+    filler = listing(workspace, "Pause picture", name="Filler", seconds=5)
+    Stream.objects.filter(pk=stream.pk).update(filler=filler)
+    stream.filler = filler
+    stream_manager.refresh_programme(stream=stream)
+    return filler
+
+
+def test_a_pause_shows_the_filler_and_resuming_goes_on_where_it_was_cut(on_air, workspace, clock):
+    with_filler(on_air, workspace)
+    clock.shift(-5)
+    stream_manager.pause(stream=on_air)
+    assert plays(on_air, 3) == [("A", 0), ("Pause picture", 4), ("Pause picture", 9)]
+    assert stream_manager.refresh_programme(stream=reloaded(on_air)) is None
+    clock.shift(9)  # 10 s: the earliest is 13, the next key frame of the filler 13
+    stream_manager.resume(stream=on_air)
+    # 4 s of A were shown; the other 6 follow, then B.
+    assert plays(on_air, 4) == [("Pause picture", 9), ("A", 13), ("B", 19), ("C", 29)]
+    assert reloaded(on_air).paused_from is None
+
+
+def test_a_pause_that_has_not_begun_leaves_no_trace_when_it_is_ended(on_air, workspace, clock):
+    with_filler(on_air, workspace)
+    clock.shift(-5)
+    stream_manager.pause(stream=on_air)
+    stream_manager.resume(stream=on_air)
+    assert [title for title, _ in plays(on_air, 3)] == ["A", "A", "B"]
+    assert plays(on_air, 3)[2] == ("B", 10)
+
+
+def test_without_a_filler_there_is_no_pause(on_air):
+    with pytest.raises(EditRefused, match="filler"):
+        stream_manager.pause(stream=on_air)
+
+
+# -- undo ---------------------------------------------------------------------------------------
+
+
+def test_an_edit_that_has_not_begun_is_undone_without_a_trace(on_air, clock):
+    clock.shift(-5)
+    edited = stream_manager.skip(stream=on_air)
+    stream_manager.undo(stream=on_air, version=edited.version)
+    assert [play for play in plays(on_air, 4) if play[0] != "A"][:2] == [("B", 10), ("C", 20)]
+
+
+def test_an_edit_that_has_begun_is_undone_by_going_back_to_where_it_cut(on_air, clock):
+    clock.shift(-5)
+    edited = stream_manager.skip(stream=on_air)  # B from 4 s on
+    clock.shift(5)
+    stream_manager.undo(stream=on_air, version=edited.version)
+    # 6 s: the earliest is 9, B's next key frame at 10. Six seconds of A are left.
+    assert plays(on_air, 3) == [("B", 4), ("A", 10), ("B", 16)]
+
+
+def test_undoing_a_swap_brings_the_playlist_back(on_air, workspace, playlist):
+    edited = stream_manager.swap_playlist(
+        stream=on_air, playlist=listing(workspace, "X"), at="item"
+    )
+    stream_manager.undo(stream=on_air, version=edited.version)
+    assert reloaded(on_air).playlist == playlist
+    assert plays(on_air, 3)[1:] == [("B", 10), ("C", 20)]
+
+
+def test_only_the_last_edit_can_be_undone_and_only_once(on_air, clock):
+    clock.shift(-5)
+    first = stream_manager.skip(stream=on_air)
+    second = stream_manager.skip(stream=on_air)
+    with pytest.raises(EditRefused):
+        stream_manager.undo(stream=on_air, version=first.version)
+    stream_manager.undo(stream=on_air, version=second.version)
+    with pytest.raises(EditRefused):
+        stream_manager.undo(stream=on_air, version=second.version)
+
+
+# -- shuffle ------------------------------------------------------------------------------------
+
+
+def test_a_shuffled_programme_goes_on_in_its_order_after_an_edit(clock, workspace):
+    names = "ABCDEFGHI"
+    stream = make_stream(workspace, listing(workspace, *names), shuffle=True)
+    stream_manager.start_stream(stream=stream)
+    before = [title for title, _ in plays(stream, 18)]
+    assert sorted(before[:9]) == sorted(before[9:]) == sorted(names)
+    assert before[:9] != before[9:]
+    assert before[:9] != list(names)
+    stream_manager.skip(stream=stream)
+    after = [title for title, _ in plays(stream, 18)]
+    assert after == before
+
+
+def test_weights_say_how_often_an_item_plays_in_a_round(clock, workspace):
+    playlist = listing(workspace, "A", "B", "C")
+    item = playlist.items.get(asset__title="A")
+    assert stream_manager.set_weight(playlist=playlist, item_id=item.pk, weight=3)
+    stream = make_stream(workspace, playlist, shuffle=True)
+    stream_manager.start_stream(stream=stream)
+    titles = [title for title, _ in plays(stream, 5)]
+    assert sorted(titles) == ["A", "A", "A", "B", "C"]
+
+
+def test_a_new_start_brings_a_new_order(clock, workspace):
+    stream = make_stream(workspace, listing(workspace, *"ABCDEFGHI"), shuffle=True)
+    stream_manager.start_stream(stream=stream)
+    first = [title for title, _ in plays(stream, 9)]
+    stream_manager.stop_stream(stream=stream)
+    clock.shift(60)
+    stream_manager.start_stream(stream=stream)
+    assert [title for title, _ in plays(stream, 9)] != first
+
+
+# -- radio mode ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def radio(clock, workspace, playlist):
+    """Pictures A, B, C under songs of 43-frame seconds."""
+    music = listing(workspace, "Song 1", "Song 2", "Song 3", name="Music")
+    stream = make_stream(workspace, playlist, music=music)
+    stream_manager.start_stream(stream=stream)
+    return reloaded(stream)
+
+
+def test_a_radio_stream_has_a_programme_for_the_sound(radio):
+    kinds = dict(ProgrammeVersion.objects.values_list("kind", "items"))
+    assert set(kinds) == {"pictures", "sound"}
+    assert "video" not in kinds["sound"][0]
+    # 431 AAC frames of 1024 samples at 44.1 kHz.
+    assert [title for title, _ in plays(radio, 3, "sound")] == ["Song 1", "Song 2", "Song 3"]
+    assert plays(radio, 2, "sound")[1][1] == pytest.approx(431 * 1024 / 44100, abs=0.01)
+
+
+def test_skipping_a_song_leaves_the_pictures_alone(radio):
+    pictures = plays(radio, 4)
+    edited = stream_manager.skip(stream=radio, part="sound")
+    assert edited.part == "sound"
+    assert plays(radio, 2, "sound")[1][0] == "Song 2"
+    assert plays(radio, 2, "sound")[1][1] == pytest.approx(3.0, abs=0.05)
+    assert plays(radio, 4) == pictures
+
+
+def test_songs_can_be_played_next_jumped_to_swapped_and_undone(radio, workspace):
+    jingle = prepare(make_asset(workspace, "Jingle"), seconds=3)
+    edited = stream_manager.play_next(stream=radio, asset=jingle, part="sound")
+    assert [t for t, _ in plays(radio, 3, "sound")] == ["Song 1", "Jingle", "Song 2"]
+    stream_manager.undo(stream=radio, version=edited.version)
+    assert [t for t, _ in plays(radio, 3, "sound")] == ["Song 1", "Song 2", "Song 3"]
+    third = radio.music.items.get(asset__title="Song 3")
+    stream_manager.jump(stream=radio, item_id=str(third.pk), part="sound", at="item")
+    assert [t for t, _ in plays(radio, 3, "sound")] == ["Song 1", "Song 3", "Song 1"]
+    other = listing(workspace, "Evening song", name="Evening")
+    stream_manager.swap_playlist(stream=radio, playlist=other, part="sound")
+    assert [t for t, _ in plays(radio, 2, "sound")] == ["Song 1", "Evening song"]
+    assert reloaded(radio).music == other
+
+
+def test_the_playlist_of_the_sound_can_be_changed_on_air(radio):
+    second = radio.music.items.get(asset__title="Song 2")
+    stream_manager.remove_item(playlist=radio.music, item_id=second.pk)
+    assert [t for t, _ in plays(radio, 3, "sound")] == ["Song 1", "Song 3", "Song 1"]
+
+
+def test_pictures_need_no_sound_and_music_no_pictures_to_be_ready(workspace):
+    pictures, music = listing(workspace, "A"), listing(workspace, "Song", name="Music")
+    pictures.items.get().asset.tracks.filter(kind="audio").update(state="queued")
+    music.items.get().asset.renditions.all().delete()
+    music.items.get().asset.tracks.filter(kind="video").delete()
+    linked = make_stream(workspace, pictures, title="Linked", key="another-key-4321")
+    assert not selectors.ready_lists(linked).pictures
+    radio = make_stream(workspace, pictures, music=music)
+    assert stream_manager.start_stream(stream=radio)
+
+
+def test_without_music_that_is_ready_a_radio_stream_does_not_start(workspace, playlist):
+    empty = stream_manager.create_playlist(workspace=workspace, name="Empty")
+    stream = make_stream(workspace, playlist, music=empty)
+    with pytest.raises(stream_manager.StartRefused, match="music"):
+        stream_manager.start_stream(stream=stream)
+
+
+def test_music_is_prepared_once_and_in_no_format_of_a_stream(workspace, playlist, settings):
+    raw = make_asset(workspace, "Raw song")
+    music = stream_manager.create_playlist(workspace=workspace, name="Music")
+    stream_manager.add_items(playlist=music, assets=[raw])
+    make_stream(workspace, playlist, music=music, profile="1080p30@1")
+    (rendition,) = raw.renditions.all()
+    assert rendition.profile.startswith(settings.DEFAULT_PROFILE)
+
+
+def test_radio_mode_itself_stays_as_it_is_on_air(radio):
+    with pytest.raises(stream_manager.StreamIsOnAir, match="Radio"):
+        stream_manager.update_stream(
+            stream=radio, title="x", playlist=radio.playlist, profile=radio.profile, loop=True,
+            start_policy="top", music=None,
+        )  # fmt: skip
+
+
+# -- the filler ---------------------------------------------------------------------------------
+
+
+def test_the_filler_travels_with_the_programme_and_follows_its_playlist(on_air, workspace):
+    filler = with_filler(on_air, workspace)
+    generation = on_air.outputs.get().generation
+
+    def titles():
+        stream = reloaded(on_air)
+        programme = schedule.programme(
+            epoch=stream.timeline_epoch, profile=stream.profile,
+            versions=selectors.versions_of_epoch(stream),
+        )  # fmt: skip
+        return [item.title for item in programme.filler]
+
+    assert titles() == ["Pause picture"]
+    stream_manager.add_items(playlist=filler, assets=[prepare(make_asset(workspace, "Second"))])
+    assert titles() == ["Pause picture", "Second"]
+    assert on_air.outputs.get().generation == generation + 1
+    assert plays(on_air, 2) == [("A", 0), ("B", 10)]
+    stream_manager.remove_items(playlist=filler, item_ids=filler.items.values_list("pk", flat=True))
+    assert titles() == []
+
+
+def test_an_edit_looks_at_what_still_matters_of_a_long_history(on_air, clock):
+    playlist = on_air.playlist
+    for n in range(30):
+        other = listing(playlist.workspace, f"X{n}", f"Y{n}")
+        stream_manager.swap_playlist(stream=on_air, playlist=other, at="key")
+        clock.shift(17)
+    standing = selectors.standing_versions(
+        reloaded(on_air), since=timezone.now() - timedelta(seconds=60)
+    )
+    assert on_air.versions.count() == 31
+    assert len(standing) <= 6
+    everything = selectors.versions_of_epoch(reloaded(on_air))
+
+    def next_of(rows):
+        programme = schedule.programme(
+            epoch=on_air.timeline_epoch, profile=on_air.profile, versions=rows
+        )
+        return schedule.coming(
+            programme, "pictures", now_ns=schedule.to_ns(timezone.now()), count=5
+        )
+
+    assert next_of(standing) == next_of(everything)
