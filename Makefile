@@ -55,6 +55,7 @@ bootstrap:  ## .venv with the runtime requirements
 
 dev:
 	@scripts/bootstrap dev
+	@scripts/install-youtube-description
 
 programs:
 	@scripts/install-test-programs
