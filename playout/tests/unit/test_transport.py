@@ -9,15 +9,22 @@ import os
 import random
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from judges.tls import Authority
 
-from playout.errors import TrackUnreadable
+from playout.errors import AddressNotAllowed, ConnectionRefused, HostNotFound, TrackUnreadable
 from playout.publisher.address import parse_address
-from playout.publisher.transport import Buffer, Transport, connect, tls_context
+from playout.publisher.transport import (
+    Buffer,
+    Connector,
+    Limits,
+    Transport,
+    connect,
+    tls_context,
+)
 
 
 @contextlib.asynccontextmanager
@@ -142,3 +149,75 @@ async def test_an_abort_takes_back_what_the_far_end_has_not_read() -> None:
     assert heard == [4, "reset"]
     server.close()
     await server.wait_closed()
+
+
+# -- ways to a host -----------------------------------------------------------------------------
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let the resolver give these addresses, or fail when there are none."""
+
+    async def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "not known")
+        return [
+            (socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_STREAM, 6, "",
+             (each, port, 0, 0) if ":" in each else (each, port))
+            for each in addresses
+        ]  # fmt: skip
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+
+
+@contextlib.contextmanager
+def full_queue(host: str, port: int) -> Iterator[None]:
+    """A host that answers no one, as a black hole: its queue of connections is full."""
+    with contextlib.ExitStack() as kept:
+        server = kept.enter_context(socket.socket())
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((host, port))
+        server.listen(0)
+        for _ in range(4):
+            client = kept.enter_context(socket.socket())
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect((host, port))
+        yield
+
+
+async def test_an_address_that_leads_nowhere_does_not_delay_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        answers(monkeypatch, "127.0.0.3", "127.0.0.2", "127.0.0.1")
+        with full_queue("127.0.0.3", port):
+            begun = asyncio.get_running_loop().time()
+            transport = await connect(parse_address(f"rtmp://ingest.example:{port}/live/key"))
+            assert 0.25 < asyncio.get_running_loop().time() - begun < 2
+            transport.close()
+
+
+async def test_without_a_resolver_the_last_good_address_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connector = Connector()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = parse_address(f"rtmp://ingest.example:{server.getsockname()[1]}/live/key")
+        answers(monkeypatch)
+        with pytest.raises(HostNotFound):
+            await connector(address)
+        answers(monkeypatch, "127.0.0.1")
+        (await connector(address)).close()
+        answers(monkeypatch)
+        (await connector(address)).close()
+        with pytest.raises(AddressNotAllowed):
+            await connector(address, allowed=lambda host, port: False)
+        with pytest.raises(HostNotFound):
+            await connect(address)
+
+
+async def test_when_all_addresses_refuse_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "127.0.0.1", "127.0.0.2")
+    with pytest.raises(ConnectionRefused):
+        await connect(parse_address("rtmp://ingest.example:9/live/key"), limits=Limits(total=3))

@@ -11,16 +11,16 @@ import os
 import random
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from playout import clock
 from playout.publisher.address import Address
-from playout.publisher.transport import AddressCheck, Limits, Transport, connect
+from playout.publisher.transport import AddressCheck, Connector, Limits, Transport
 
 
 class Connect(Protocol):
-    """Opens the connection of one session, as `playout.publisher.transport.connect` does."""
+    """Opens the connection of one session, as `playout.publisher.transport.Connector` does."""
 
     async def __call__(
         self,
@@ -47,4 +47,5 @@ class Environment:
     """In [0, 1); the jitter of retries, not a secret."""
     random_bytes: Callable[[int], bytes] = os.urandom
     """So many bytes; the handshake's."""
-    connect: Connect = connect
+    connect: Connect = field(default_factory=Connector)
+    """Remembers addresses, so outputs that share an environment share them."""

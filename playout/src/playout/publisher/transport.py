@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import functools
+import itertools
 import mmap
 import os
 import socket
@@ -19,7 +20,7 @@ import struct
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from playout.errors import (
     AddressNotAllowed,
@@ -50,6 +51,12 @@ _BYTES_ACKED = struct.Struct("=Q")
 _BYTES_ACKED_AT = 120
 _AT_ONCE = struct.pack("ii", 1, 0)
 
+MAX_ADDRESSES = 4
+REMEMBERED_SECONDS = 24 * 3600.0
+
+_Candidate = tuple[int, int, int, str, Any]
+"""One answer of getaddrinfo."""
+
 AddressCheck = Callable[[str, int], bool]
 """Says whether a resolved IP address and port may be connected to."""
 
@@ -62,6 +69,10 @@ class Limits:
     connect: float = 5.0
     tls: float = 5.0
     answer: float = 10.0
+    next_address: float = 0.3
+    """A host with several addresses: the next one is tried beside one that hesitates so long."""
+    total: float = 15.0
+    """All addresses together, encryption included."""
 
 
 class Transport(Protocol):
@@ -402,48 +413,149 @@ async def connect(
     limits: Limits | None = None,
     allowed: AddressCheck | None = None,
 ) -> Transport:
-    """Connect to the first address of the host that answers, and encrypt when it is rtmps.
+    """Connect once; see `Connector`, which remembers addresses from one time to the next."""
+    return await Connector()(address, context=context, limits=limits, allowed=allowed)
 
-    `allowed` is asked for each resolved address, and exactly that address is connected to. Raises
-    an `IngestError` that says which step failed.
+
+class Connector:
+    """Connects to hosts by name, and remembers for a day where they were found.
+
+    When a name cannot be resolved, the addresses that were good last are tried.
     """
-    limits = limits or Limits()
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(limits.resolve):
-            found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except TimeoutError as error:
-        raise HostNotFound(f"The name {address.host} was not resolved in time.") from error
-    except (OSError, UnicodeError) as error:
-        raise HostNotFound(f"There is no host called {address.host}.") from error
-    candidates = [entry for entry in found if allowed is None or allowed(*entry[4][:2])]
-    if not candidates:
-        raise AddressNotAllowed(f"Publishing to {address.host} is not allowed here.")
-    failure: IngestError | None = None
-    for family, kind, protocol, _, where in candidates[:4]:
-        sock = socket.socket(family, kind, protocol)
+
+    def __init__(self) -> None:
+        self._good: dict[tuple[str, int], tuple[float, list[_Candidate]]] = {}
+
+    async def __call__(
+        self,
+        address: Address,
+        *,
+        context: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+        allowed: AddressCheck | None = None,
+    ) -> Transport:
+        """Connect to the address of the host that answers first, and encrypt when it is rtmps.
+
+        An address that has not answered after `limits.next_address` seconds gets a rival.
+        `allowed` is asked for each address, and exactly that address is connected to. Raises an
+        `IngestError` that says which step failed.
+        """
+        limits = limits or Limits()
+        found = await self._resolve(address, limits)
+        candidates = [entry for entry in found if allowed is None or allowed(*entry[4][:2])]
+        if not candidates:
+            raise AddressNotAllowed(f"Publishing to {address.host} is not allowed here.")
+        candidates = _alternating(candidates)[:MAX_ADDRESSES]
         try:
-            sock.setblocking(False)
-            _tune(sock)
+            async with asyncio.timeout(limits.total):
+                return await self._connect(address, candidates, found, context, limits)
+        except TimeoutError as error:
+            raise IngestTimeout(f"{address.host} did not answer in time.") from error
+
+    async def _connect(
+        self,
+        address: Address,
+        candidates: list[_Candidate],
+        found: list[_Candidate],
+        context: ssl.SSLContext | None,
+        limits: Limits,
+    ) -> Transport:
+        while True:
+            sock, winner = await _race(address, candidates, limits)
             try:
-                async with asyncio.timeout(limits.connect):
-                    await loop.sock_connect(sock, where)
-            except TimeoutError as error:
-                raise IngestTimeout(f"{address.host} did not answer in time.") from error
-            except OSError as error:
-                raise _not_connected(address, error) from error
-            if not address.tls:
-                return PlainTransport(sock)
-            return await _encrypt(sock, address, context or tls_context(), limits)
-        except IngestError as error:
-            sock.close()
-            failure = error
-            if isinstance(error, CertificateInvalid):
-                raise
-        except BaseException:
-            sock.close()
-            raise
+                transport = (
+                    await _encrypt(sock, address, context or tls_context(), limits)
+                    if address.tls
+                    else PlainTransport(sock)
+                )
+            except BaseException as error:
+                sock.close()
+                candidates = [entry for entry in candidates if entry is not winner]
+                if (
+                    not isinstance(error, IngestError)
+                    or isinstance(error, CertificateInvalid)
+                    or not candidates
+                ):
+                    raise
+            else:
+                now = asyncio.get_running_loop().time()
+                self._good[address.host, address.port] = now, found
+                return transport
+
+    async def _resolve(self, address: Address, limits: Limits) -> list[_Candidate]:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(limits.resolve):
+                found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+                return list(found)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            at, known = self._good.get((address.host, address.port), (0.0, []))
+            if known and loop.time() - at < REMEMBERED_SECONDS:
+                return known
+            if isinstance(error, TimeoutError):
+                text = f"The name {address.host} was not resolved in time."
+            else:
+                text = f"There is no host called {address.host}."
+            raise HostNotFound(text) from error
+
+
+def _alternating(candidates: list[_Candidate]) -> list[_Candidate]:
+    """The same, with the address families taking turns: one of them may lead nowhere."""
+    families: dict[int, list[_Candidate]] = {}
+    for entry in candidates:
+        families.setdefault(entry[0], []).append(entry)
+    turns = itertools.zip_longest(*families.values())
+    return [entry for turn in turns for entry in turn if entry is not None]
+
+
+async def _race(
+    address: Address, candidates: list[_Candidate], limits: Limits
+) -> tuple[socket.socket, _Candidate]:
+    """The first connection that stands; later ones begin when earlier ones hesitate or fail."""
+    waiting, failure = list(candidates), None
+    running: dict[asyncio.Task[socket.socket], _Candidate] = {}
+    try:
+        while waiting or running:
+            if waiting:
+                entry = waiting.pop(0)
+                running[asyncio.ensure_future(_open(address, entry, limits))] = entry
+            patience = limits.next_address if waiting else None
+            done, _ = await asyncio.wait(
+                running, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                entry = running.pop(task)
+                error = task.exception()
+                if error is None:
+                    return task.result(), entry
+                failure = error
+    finally:
+        for task in running:
+            task.cancel()
+        for outcome in await asyncio.gather(*running, return_exceptions=True):
+            if isinstance(outcome, socket.socket):
+                outcome.close()
     raise failure or HostNotFound(f"There is no host called {address.host}.")
+
+
+async def _open(address: Address, entry: _Candidate, limits: Limits) -> socket.socket:
+    family, kind, protocol, _, where = entry
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        _tune(sock)
+        async with asyncio.timeout(limits.connect):
+            await asyncio.get_running_loop().sock_connect(sock, where)
+    except TimeoutError as error:
+        sock.close()
+        raise IngestTimeout(f"{address.host} did not answer in time.") from error
+    except OSError as error:
+        sock.close()
+        raise _not_connected(address, error) from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 async def _encrypt(
