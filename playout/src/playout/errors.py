@@ -187,6 +187,13 @@ class TrackUnreadable(TrackError):
     advice = "Another item fills its place. Prepare the source again, and check the disk."
 
 
+class TrackIncomplete(TrackError):
+    """A part of a track is not on this machine, or not any more, or is known to be damaged."""
+
+    code = "track.incomplete"
+    advice = "Another item fills its place until that part is here. Look at storage and disk."
+
+
 class TrackVersionUnsupported(TrackError):
     """The track was written in a format that this release does not read."""
 

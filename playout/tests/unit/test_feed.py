@@ -8,6 +8,7 @@ import pytest
 
 from playout.errors import ProgrammeError, TrackNotFound
 from playout.media import HOUSE_AUDIO, TrackKind, video_profile
+from playout.pump.aired import Rung
 from playout.pump.feed import Feed
 from playout.pump.shelf import Shelf
 from playout.timebase import frame_ms
@@ -179,21 +180,22 @@ def test_nothing_is_on_air_behind_the_end(items):
         Feed(programme(*items, loop=False), Shelf()).open(1000)
 
 
-def test_a_missing_track_is_filled_with_the_last_good_item_and_the_clock_goes_on(items, tmp_path):
+def test_a_missing_track_is_filled_with_the_next_item_and_the_clock_goes_on(items, tmp_path):
     missing = Item("gone", str(tmp_path / "gone"), str(tmp_path / "gone"), 100)
     told = []
-    feed = Feed(
-        programme(items[0], missing, items[2]),
-        Shelf(),
-        on_substitute=lambda item, error: told.append((item, type(error))),
-    )
+    feed = Feed(programme(items[0], missing, items[2]), Shelf(), on_substitute=told.append)
     feed.open(0)
     sent = play(feed, 7_000)
-    assert ("gone", TrackNotFound) in told
+    assert [
+        (s.kind, s.item_id, type(s.error), s.rung, s.filled_by, s.begin, s.end) for s in told
+    ] == [(TrackKind.VIDEO, "gone", TrackNotFound, Rung.NEXT, "c", 67, 167)]
     assert {b - a for a, b in pairwise(sent.times(9))} == {33, 34}
-    at = sent.contents(9).index("c:0")
+    assert {b - a for a, b in pairwise(sent.times(8))} <= {23, 24}
+    # It comes round as often as it must, and begins anew when its own time has come.
+    wanted = [f"c:{n % 45}" for n in range(100)] + ["c:0", "c:1"]
+    assert sent.contents(9)[67:169] == wanted
+    at = sent.contents(9).index("c:0", 167)
     assert sent.times(9)[at] == frame_ms(167, PROFILE.rate)
-    assert sent.contents(9)[67:70] == ["a:0", "a:1", "a:2"]
 
 
 def test_nothing_playable_is_an_error(tmp_path):

@@ -16,6 +16,7 @@ from playout.publisher.address import parse_address
 from playout.publisher.backoff import ConnectRate
 from playout.publisher.environment import Environment
 from playout.publisher.output import Output, OutputOptions
+from playout.pump.aired import Substitution
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
 from playout.rtmp.events import MessageKind
@@ -65,8 +66,8 @@ class Heard:
     def ended(self) -> None:
         self._note("ended")
 
-    def substituted(self, item_id: str, error: PlayoutError) -> None:
-        self._note("substituted", (item_id, error.code))
+    def substituted(self, substitution: Substitution) -> None:
+        self._note("substituted", (substitution.item_id, substitution.error.code))
 
     def times(self, what: str) -> list[float]:
         return [at for name, at, _ in self.events if name == what]

@@ -21,7 +21,8 @@ from playout.media import (
     VideoProfile,
     video_profile,
 )
-from playout.pump.feed import Buffer, Feed
+from playout.pump.feed import Feed
+from playout.pump.lane import Buffer
 from playout.pump.shelf import Shelf
 from playout.timebase import round_half_up
 from playout.timeline.programme import Item, Programme, Version

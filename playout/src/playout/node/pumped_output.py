@@ -15,6 +15,7 @@ from playout.node.journal import Journal
 from playout.publisher.address import Address
 from playout.publisher.output import Output, OutputOptions
 from playout.publisher.session import Progress
+from playout.pump.aired import Substitution
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
 from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
@@ -156,12 +157,24 @@ class PumpedOutput:
             self._note("programme.ended", "The programme has come to its end.")
         self._move(Happening.ENDED)
 
-    def substituted(self, item_id: str, error: PlayoutError) -> None:
+    def substituted(self, substitution: Substitution) -> None:
         """See `Listener`."""
-        self._as_run.deviate(item_id, error.code)
-        if (item_id, error.code) != self._repeated:
-            self._note("item.substituted", str(error), item=item_id, code=error.code)
-            self._repeated = (item_id, error.code)
+        error = substitution.error
+        self._as_run.deviate(substitution.item_id, error.code)
+        if (substitution.item_id, error.code) == self._repeated:
+            return
+        self._repeated = (substitution.item_id, error.code)
+        self._note(
+            "item.substituted",
+            str(error),
+            item=substitution.item_id,
+            code=error.code,
+            kind=substitution.kind.value,
+            rung=substitution.rung.value,
+            filled_by=substitution.filled_by,
+            begin=substitution.begin,
+            end=substitution.end,
+        )
 
     # -- what happens to it -----------------------------------------------------------------
 
@@ -196,7 +209,7 @@ class PumpedOutput:
             )
         )
 
-    def _note(self, code: str, text: str, /, **data: str) -> None:
+    def _note(self, code: str, text: str, /, **data: str | int) -> None:
         self._events.append(OutputEvent(code, clock.utc_ns(), text, data))
         log.info(
             "%s: %s", code, text,

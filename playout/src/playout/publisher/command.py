@@ -20,6 +20,7 @@ from playout.media import TrackKind
 from playout.publisher.address import Address, parse_address
 from playout.publisher.output import Output, OutputOptions
 from playout.publisher.transport import tls_context
+from playout.pump.aired import Substitution
 from playout.pump.shelf import Shelf
 from playout.timeline.programme import Item, Programme, Sound, SoundVersion, Version
 
@@ -204,8 +205,21 @@ class _Console:
     def ended(self) -> None:
         """The summary follows; nothing to say here."""
 
-    def substituted(self, item_id: str, error: PlayoutError) -> None:
-        self._say("substituted", f"Item {item_id} is left out: {error}", code=error.code)
+    def substituted(self, substitution: Substitution) -> None:
+        error, what = substitution.error, substitution
+        place = f"item {what.filled_by} ({what.rung.value})" if what.filled_by else "silence"
+        self._say(
+            "substituted",
+            f"{what.kind.value.capitalize()} of item {what.item_id} is left out: {error} "
+            f"In its place: {place}.",
+            code=error.code,
+            item=what.item_id,
+            kind=what.kind.value,
+            rung=what.rung.value,
+            filled_by=what.filled_by,
+            begin=what.begin,
+            end=what.end,
+        )
 
     def status(self, output: Output) -> None:
         progress, (now, following) = output.progress, output.now_and_next()

@@ -22,6 +22,7 @@ from playout.publisher.backoff import ConnectRate, delay_seconds
 from playout.publisher.environment import Environment
 from playout.publisher.session import Hooks, Patience, Progress, Session
 from playout.publisher.transport import AddressCheck, Limits
+from playout.pump.aired import Aired, Substitution
 from playout.pump.feed import Feed
 from playout.pump.pacing import Pace
 from playout.pump.shelf import Shelf
@@ -65,8 +66,8 @@ class Listener(Protocol):
     def ended(self) -> None:
         """The programme is over, or the output was stopped."""
 
-    def substituted(self, item_id: str, error: PlayoutError) -> None:
-        """An item could not be played and another fills its place."""
+    def substituted(self, substitution: Substitution) -> None:
+        """An item could not be played and another fills its place; told once for each cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +111,13 @@ class Output:
         may_send: Callable[[], bool] = lambda: True,
         wheel: Wheel | None = None,
         fallbacks: Sequence[Address] = (),
+        on_aired: Callable[[Aired], None] | None = None,
     ) -> None:
         self.address = address
         self._addresses = (address, *fallbacks)
         self.programme = programme
         self.sessions = 0
+        self._on_aired = on_aired
         self._shelf = shelf
         self._listener = listener
         self._options = options or OutputOptions()
@@ -249,6 +252,7 @@ class Output:
             self._shelf,
             end_frame=options.end_frame,
             on_substitute=self._listener.substituted,
+            on_aired=self._on_aired,
         )
         session = Session(
             address,

@@ -14,6 +14,21 @@ from playout.media import TrackKind
 from playout.tracks import packetiser
 from playout.tracks.format import DIGEST_BYTES, Description, Layout, decode_layout
 
+NONE_MISSING: frozenset[int] = frozenset()
+
+
+class Blocks:
+    """Which blocks of a track may not be sent: not here yet, evicted, or corrupt.
+
+    `missing` is replaced as a whole, never changed in place, so that any thread may do it while
+    sessions look; they compare by identity and look again only when it is another set.
+    """
+
+    __slots__ = ("missing",)
+
+    def __init__(self, missing: frozenset[int] = NONE_MISSING) -> None:
+        self.missing = missing
+
 
 class Track:
     """One mapped track. Cheap to keep open, shared by all sessions that play it.
@@ -32,6 +47,12 @@ class Track:
         self.timestamps = view[layout.timestamps_at : layout.keys_at].cast("I")
         self.keys = view[layout.keys_at : layout.hashes_at].cast("I")
         self._hashes = view[layout.hashes_at : layout.hashes_at + DIGEST_BYTES * layout.blocks]
+        self.blocks = Blocks()
+        self.is_partial = False
+        """Blocks of it may come and go while it plays."""
+        self.index_size = index.size
+        """Asks the file system how many bytes the index has now; reading past them would crash."""
+        self.index_bytes = len(index)
 
     @classmethod
     def open(cls, directory: Path, kind: TrackKind) -> Track:
@@ -90,6 +111,59 @@ class Track:
         """The number of the first key frame not before `frame`."""
         found = bisect_left(self.keys, frame)
         return self.keys[found] if found < len(self.keys) else None
+
+    def is_key(self, frame: int) -> bool:
+        """Whether decoding can begin at picture `frame`."""
+        found = bisect_left(self.keys, frame)
+        return found < len(self.keys) and self.keys[found] == frame
+
+    # -- what may be sent -------------------------------------------------------------------
+
+    def block_of(self, message: int) -> int:
+        """The block in which a message begins."""
+        return self.offsets[message] // self.layout.block_bytes
+
+    def ready_until(self, message: int) -> int:
+        """The first message from `message` on that may not be sent; `frames` when all may."""
+        missing = self.blocks.missing
+        if not missing or message >= self.frames:
+            return self.frames
+        here = self.block_of(message)
+        ahead = [block for block in missing if block >= here]
+        if not ahead:
+            return self.frames
+        first = min(ahead) * self.layout.block_bytes
+        return max(message, bisect_right(self.offsets, first, 0, self.frames) - 1)
+
+    def next_ready(self, message: int) -> int | None:
+        """The first message from `message` on that may be sent."""
+        while message < self.frames:
+            if self.ready_until(message) > message:
+                return message
+            message = self._behind_hole(message)
+        return None
+
+    def next_ready_key(self, message: int) -> int | None:
+        """The first key frame from `message` on that may be sent, its whole group included."""
+        key = self.key_at_or_after(message)
+        while key is not None:
+            following = self.key_at_or_after(key + 1)
+            ready = self.ready_until(key)
+            if ready >= (self.frames if following is None else following):
+                return key
+            key = self.key_at_or_after(max(key + 1, self._behind_hole(ready)))
+        return None
+
+    def _behind_hole(self, message: int) -> int:
+        """The first message that begins behind the missing blocks that `message` touches."""
+        missing, size = self.blocks.missing, self.layout.block_bytes
+        block = self.block_of(message)
+        if block not in missing:
+            # It begins before the hole and reaches into it.
+            block += 1
+        while block in missing:
+            block += 1
+        return max(message + 1, bisect_left(self.offsets, block * size, 0, self.frames))
 
     def block_hash(self, block: int) -> bytes:
         """The SHA-256 that block `block` of the track file must have."""

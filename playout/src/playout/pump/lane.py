@@ -1,0 +1,148 @@
+"""One kind of track of one session: which message comes next, and at what time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from fractions import Fraction
+
+from playout.media import TrackKind
+from playout.timebase import frame_ms
+from playout.timeline.splice import join_deltas
+from playout.tracks import packetiser
+from playout.tracks.reader import NONE_MISSING, Track
+
+Buffer = bytes | memoryview
+
+_CARRIED_MS = 3
+"""A delta that is off by more is a real gap."""
+
+
+class Lane:
+    """Pictures or sound: a cursor in one track at a time, and a clock of deltas of its own.
+
+    `origin_ms` is the time of frame 0 of the lane: sound begins when the first picture is shown.
+    """
+
+    __slots__ = (
+        "base_ms", "cadence", "end", "end_ms", "first", "header", "kind", "last_ms", "late",
+        "missing", "next", "origin_ms", "patches", "prelude", "rate", "start", "stop", "track",
+    )  # fmt: skip
+
+    def __init__(self, kind: TrackKind, rate: Fraction, origin_ms: int) -> None:
+        self.kind = kind
+        self.rate = rate
+        self.origin_ms = origin_ms
+        low = 1000 * rate.denominator // rate.numerator
+        self.cadence = (low, low if 1000 * rate.denominator % rate.numerator == 0 else low + 1)
+        self.track: Track | None = None
+        self.header = b""
+        """The codec header that the receiver has."""
+        self.prelude: tuple[bytes, bytes] | None = None
+        """A sequence header that goes out before the next message, and what it carries."""
+        self.start = self.end = 0
+        self.first = self.next = self.stop = 0
+        self.base_ms = self.end_ms = 0
+        self.last_ms: int | None = None
+        self.late = 0
+        """Milliseconds by which what was sent last is behind `last_ms`, after the patches."""
+        self.patches: dict[int, int] = {}
+        self.missing: frozenset[int] = NONE_MISSING
+        """The missing blocks of the track when somebody last looked."""
+
+    @property
+    def at(self) -> int:
+        """The frame since the epoch that comes next."""
+        return self.start + self.next
+
+    def enter(self, track: Track, start: int, begin: int, end: int) -> None:
+        """Go on with `track`, whose message 0 falls on frame `start`, from `begin` to `end`."""
+        self._settle()
+        timestamps = track.timestamps
+        self.track = track
+        self.missing = track.blocks.missing
+        self.start = start
+        self.first = self.next = min(begin - start, track.frames)
+        self.base_ms = self.origin_ms + frame_ms(start, self.rate)
+        self.prelude = None
+        self.patches = {}
+        self.resize(end)
+        if self.next >= self.stop:
+            return
+        due = self.base_ms + timestamps[self.next]
+        if self.last_ms is None:
+            # The session opens with a sequence header at this very time.
+            self.last_ms = due
+            self.header = track.description.codec_header
+        delta = max(0, due - self.last_ms - self.late)
+        self.late = 0
+        header = track.description.codec_header
+        if header != self.header:
+            body = packetiser.sequence_header(self.kind, header)
+            self.prelude = packetiser.chunks(self.kind, delta, body), header
+            delta = 0
+        if delta:
+            self.patches = join_deltas(
+                timestamps, self.next, self.stop, delta, cadence=self.cadence
+            )
+            low, high = self.cadence
+            if len(self.patches) == 1 and low - _CARRIED_MS <= delta <= high + _CARRIED_MS:
+                # Too short to give a millisecond back: the next join will.
+                kept = min(max(delta, low), high)
+                self.patches[self.next] = kept
+                self.late = kept - delta
+        else:
+            self.patches = {self.next: 0}
+
+    def resize(self, end: int) -> None:
+        """Let the stretch in hand end before frame `end`, but after what was taken of it."""
+        frames = self.track.frames if self.track is not None else 0
+        self.end = end
+        self.stop = max(self.next, min(end - self.start, frames))
+        self.end_ms = self.origin_ms + frame_ms(end, self.rate)
+
+    def pause(self, begin: int, end: int) -> None:
+        """Have nothing to send from `begin` to `end`."""
+        self._settle()
+        self.track = None
+        self.prelude = None
+        self.patches = {}
+        self.start, self.first, self.next, self.stop = begin, 0, 0, 0
+        self.end = end
+        self.end_ms = self.origin_ms + frame_ms(end, self.rate)
+
+    def _settle(self) -> None:
+        """A millisecond that a join borrowed and was cut off from giving back is still owed."""
+        if self.track is None or self.last_ms is None or self.next == self.first:
+            return
+        timestamps = self.track.timestamps
+        for message, step in self.patches.items():
+            if message >= self.next:
+                self.last_ms -= step - (timestamps[message] - timestamps[message - 1])
+
+    def index_at(self, until_ms: int) -> int:
+        """The first message that is not due before `until_ms`, within this placement."""
+        if self.track is None:
+            return self.next
+        return bisect_left(self.track.timestamps, until_ms - self.base_ms, self.next, self.stop)
+
+    def emit(self, end: int, out: list[Buffer]) -> None:
+        """Append the slices of messages up to `end` to `out`, patched where a join needs it."""
+        track = self.track
+        if track is None:
+            return
+        if self.prelude is not None:
+            message, self.header = self.prelude
+            out.append(message)
+            self.prelude = None
+        offsets, data = track.offsets, track.data
+        at = offsets[self.next]
+        if self.patches:
+            for patched in [m for m in self.patches if m < end]:
+                begin = offsets[patched]
+                if begin > at:
+                    out.append(data[at:begin])
+                out.append(packetiser.delta_head(self.kind, self.patches.pop(patched)))
+                at = begin + packetiser.PATCH_BYTES
+        out.append(data[at : offsets[end]])
+        self.last_ms = self.base_ms + track.timestamps[end - 1]
+        self.next = end
