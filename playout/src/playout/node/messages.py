@@ -15,7 +15,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from playout.errors import NodeProtocolError
+from playout.errors import NodeProtocolError, ProgrammeError
 from playout.supervisor.ports import Aired, DesiredOutput, OutputEvent, OutputReport
 from playout.supervisor.states import OutputState
 from playout.timeline.programme import Programme
@@ -81,7 +81,7 @@ def desired_from_json(values: Message) -> DesiredOutput:
             stream_id=str(values.get("stream_id", "")),
             programme=Programme.from_json(programme) if programme is not None else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ProgrammeError) as error:
         raise NodeProtocolError("The pump was told of an output that makes no sense.") from error
 
 
@@ -102,5 +102,5 @@ def report_from_json(values: Message) -> OutputReport:
         known = {name: values[name] for name in _REPORT_FIELDS if name in values}
         state = OutputState(values["state"])
         return OutputReport(**{**known, "state": state, "events": events, "as_run": as_run})
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NodeProtocolError("The pump's report makes no sense.") from error

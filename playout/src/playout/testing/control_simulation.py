@@ -569,6 +569,7 @@ class World:
                 self._heal.remove(healing)
                 end()
                 self.say(f"{name}: over")
+                self._calm_since_ns = dict.fromkeys(self.outputs, self.now_ns)
                 if not any(other == name for _, other, _ in self._heal):
                     self.troubles.discard(name)
         self._look()

@@ -1,0 +1,1 @@
+"""Mutated bytes for every parser that reads what others wrote; what broke once stays in corpus/."""
