@@ -184,17 +184,22 @@ def _switches(behaviour: Behaviour) -> str:
             options = "".join(
                 f"<option{' selected' if word == value else ''}>{word}</option>" for word in words
             )
-            field = f'<select name="{name}">{options}</select>'
+            field = f'<select id="{name}" name="{name}">{options}</select>'
         elif isinstance(value, bool):
             options = "".join(
                 f"<option{' selected' if (word == 'true') == value else ''}>{word}</option>"
                 for word in ("true", "false")
             )
-            field = f'<select name="{name}">{options}</select>'
+            field = f'<select id="{name}" name="{name}">{options}</select>'
         else:
-            field = f'<input name="{name}" type="number" min="0" step="any" value="{value}">'
+            field = (
+                f'<input id="{name}" name="{name}" type="number" min="0" step="any"'
+                f' value="{value}">'
+            )
         is_changed = " changed" if value != getattr(Behaviour(), name) else ""
-        fields += f'<label class="switch{is_changed}">{label} {field}</label>'
+        fields += (
+            f'<div class="switch{is_changed}"><label for="{name}">{label}</label>{field}</div>'
+        )
     return (
         f'<form method="post" action="/simulator/faults"><div class="switches">{fields}</div>'
         '<p class="buttons"><button>Set</button></p></form>'
