@@ -32,6 +32,17 @@ KNOWN = frozenset(
         gettext_noop("The programme goes on."),
         gettext_noop("The last edit was undone."),
         gettext_noop("The programme was changed; the new one begins with the next item."),
+        gettext_noop("A broadcast was made at YouTube."),
+        gettext_noop("The broadcast is live on YouTube."),
+        gettext_noop("The broadcast has ended."),
+        gettext_noop("The broadcast is being ended, since the stream was stopped."),
+        gettext_noop("The next broadcast is live; the one before is ended."),
+        gettext_noop("YouTube ended the broadcast; a new one is made."),
+        gettext_noop("YouTube did not start the broadcast; another one is made."),
+        gettext_noop("YouTube does not share the stream key; a second one is used."),
+        gettext_noop("The stream key was reset at YouTube; we use the new."),
+        gettext_noop("The broadcast was ended on YouTube."),
+        gettext_noop("YouTube has removed the broadcast."),
     }
 )
 """Texts that are recorded here, in English, and shown in the reader's language."""

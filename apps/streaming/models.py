@@ -132,6 +132,8 @@ class Destination(Record):
     """The last four characters of the key, when the key is long enough to spare them."""
     fingerprint = models.CharField(max_length=64, db_index=True)
     """Keyed hash of address and key: equal for equal publishing points, and tells neither."""
+    ingest_key = models.UUIDField(null=True, blank=True)
+    """Which key of `apps.youtube` it carries; empty for one that was typed in."""
 
     class Meta:
         ordering = ["name", "created_at"]

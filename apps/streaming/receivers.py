@@ -1,7 +1,9 @@
-"""News from the apps below: what the library says about media that streams use."""
+"""News from the apps below: about media that streams use, and about what YouTube does with them."""
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +12,22 @@ from django.utils.translation import gettext
 
 from apps.library.models import Asset
 from apps.library.signals import asset_deleted, asset_uses_asked, rendition_changed
-from apps.streaming import selectors, stream_manager
+from apps.streaming import events, selectors, stream_manager
+from apps.streaming.destinations import DestinationRefused
+from apps.streaming.models import Stream
+from apps.streaming.stream_manager import DestinationBusy, StartRefused
+from apps.youtube.models import IngestKey, Show
+from apps.youtube.signals import (
+    boundary_asked,
+    encoder_asked,
+    key_ready,
+    key_released,
+    show_changed,
+    stop_wished,
+)
+from apps.youtube.truth import EncoderFacts
+
+logger = logging.getLogger(__name__)
 
 
 @receiver(asset_uses_asked)
@@ -34,3 +51,68 @@ def leave_out(*, asset: Asset, **_: Any) -> None:
     """What was deleted leaves the programmes that still show it."""
     for stream in selectors.streams_playing(asset.pk):
         stream_manager.refresh_programme(stream=stream)
+
+
+# -- YouTube ------------------------------------------------------------------------------------
+
+
+@receiver(encoder_asked)
+def tell_encoder(*, subject: UUID, **_: Any) -> EncoderFacts | None:
+    """How what is sent arrives."""
+    stream = Stream.objects.filter(pk=subject).first()
+    return selectors.encoder_facts(stream) if stream is not None else None
+
+
+@receiver(boundary_asked)
+def tell_boundary(
+    *, subject: UUID, earliest: datetime, latest: datetime, **_: Any
+) -> datetime | None:
+    """When, between both, an item of the stream ends."""
+    stream = Stream.objects.filter(pk=subject).first()
+    if stream is None:
+        return None
+    return stream_manager.join_between(stream=stream, earliest=earliest, latest=latest)
+
+
+@receiver(key_ready)
+def carry(*, show: Show, ingest_key: IngestKey, **_: Any) -> None:
+    """Send the stream to that key; start it, when somebody pressed Go live."""
+    stream = Stream.objects.filter(pk=show.subject, workspace=show.workspace_id).first()
+    if stream is None:
+        return
+    try:
+        stream_manager.carry_key(
+            stream=stream,
+            key_id=ingest_key.pk,
+            address=ingest_key.address,
+            key=ingest_key.key,
+            name=show.channel.title,
+        )
+        if show.is_start_pending:
+            stream_manager.start_stream(stream=stream)
+    except (DestinationRefused, DestinationBusy, StartRefused) as refused:
+        logger.warning("Stream %s cannot go to its YouTube key: %s", stream.pk, refused)
+
+
+@receiver(key_released)
+def leave(*, show: Show, ingest_key: IngestKey, **_: Any) -> None:
+    """Nothing is to be sent to that key any more."""
+    stream = Stream.objects.filter(pk=show.subject).first()
+    if stream is not None:
+        stream_manager.leave_key(stream=stream, key_id=ingest_key.pk)
+
+
+@receiver(show_changed)
+def note(*, show: Show, code: str, text: str, **_: Any) -> None:
+    """What YouTube did belongs into the stream's log."""
+    stream = Stream.objects.filter(pk=show.subject).first()
+    if stream is not None:
+        events.record(stream, code, text)
+
+
+@receiver(stop_wished)
+def give_up(*, show: Show, reason: str, **_: Any) -> None:
+    """YouTube took it off, and its settings say that it then stops."""
+    stream = Stream.objects.filter(pk=show.subject).first()
+    if stream is not None:
+        stream_manager.stop_stream(stream=stream, reason=reason)

@@ -287,6 +287,15 @@ def moment(programme: Programme, *, now_ns: int) -> Moment | None:
     )
 
 
+def join_after(programme: Programme, *, now_ns: int) -> int | None:
+    """When the item that is due at `now_ns` gives way to the next, in UTC nanoseconds."""
+    frame = _frame(programme, now_ns)
+    placement = placement_at(programme, frame) if frame >= 0 else None
+    if placement is None:
+        return None
+    return programme.epoch_ns + frame_ns(placement.end, programme.video_rate)
+
+
 def has_ended(programme: Programme, *, now_ns: int) -> bool:
     """Whether the last item is over; a looping programme never ends."""
     frame = _frame(programme, now_ns)

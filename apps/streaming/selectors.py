@@ -28,6 +28,10 @@ from apps.streaming.models import (
     State,
     Stream,
 )
+from apps.youtube.truth import Encoder, EncoderFacts
+
+KEY_REFUSED = "ingest.key_rejected"
+"""What a node reports when the ingest does not take the key."""
 
 NODE_ALIVE = timedelta(seconds=20)
 """A node that has not renewed for this long is called silent."""
@@ -479,6 +483,38 @@ def output_status(
         output,
         wanted_since=output.joined_at or (stream or output.stream).started_at,
         now=now or timezone.now(),
+    )
+
+
+_ENCODERS = {
+    status.Shown.ON_AIR: Encoder.SENDING,
+    status.Shown.DEGRADED: Encoder.TROUBLED,
+    status.Shown.RECONNECTING: Encoder.TROUBLED,
+    status.Shown.RESTARTING: Encoder.TROUBLED,
+    status.Shown.FAILED: Encoder.REFUSED,
+}
+_BEST = [Encoder.SENDING, Encoder.TROUBLED, Encoder.STARTING, Encoder.REFUSED, Encoder.OFF]
+
+
+def encoder_facts(stream: Stream, *, now: datetime | None = None) -> EncoderFacts:
+    """What is sent to the keys of `apps.youtube`: the best of them, as the nodes report it."""
+    now = now or timezone.now()
+    outputs = [output for output in outputs_of(stream) if output.destination.ingest_key]
+    states = {}
+    for output in outputs:
+        shown = output_status(output, stream, now=now).shown
+        state = _ENCODERS.get(shown, Encoder.STARTING)
+        if output.error_code == KEY_REFUSED and shown is status.Shown.RECONNECTING:
+            state = Encoder.REFUSED
+        states[output] = state if stream.is_wanted else Encoder.OFF
+    best = min(states.values(), key=_BEST.index, default=Encoder.STARTING)
+    playing = next((o.item_id for o, state in states.items() if state is Encoder.SENDING), "")
+    item_id = _uuid(playing)
+    item = PlaylistItem.objects.filter(pk=item_id).first() if item_id is not None else None
+    return EncoderFacts(
+        is_wanted=stream.is_wanted,
+        encoder=best if stream.is_wanted else Encoder.OFF,
+        item=item.asset.title if item else "",
     )
 
 

@@ -64,6 +64,9 @@ def listed(call: Call) -> dict[str, Any]:
         ids = call.ids()
         found = sorted((e for e in seen if e[0].id in ids), key=lambda e: ids.index(e[0].id))
     elif filters == ["mine"]:
+        if not channel.is_live_enabled:
+            # What is barred for a while may still be listed; what was never enabled may not.
+            may_go_live(call)
         found = seen[::-1] if call.wants("mine") else []
     else:
         wanted = _FILTERS.get(call.request.value("broadcastStatus"), frozenset())

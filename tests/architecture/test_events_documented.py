@@ -14,6 +14,8 @@ _WRITTEN = (
         ROOT / "apps" / "streaming",
         re.compile(r"_edit\(\s*stream,\s*[\w\"]+,\s*by,\s*\"([a-z_.]+)\""),
     ),
+    # look.say("code", …): what happened at YouTube.
+    (ROOT / "apps" / "youtube", re.compile(r"\.say\(\s*\"([a-z_.]+)\"")),
     (ROOT / "playout" / "src", re.compile(r"(?:_note|OutputEvent)\(\s*\"([a-z_.]+)\"")),
 )
 

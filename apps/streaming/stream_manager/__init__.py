@@ -4,6 +4,7 @@ Nobody "starts" a stream here: we write down what is wished, and nodes close the
 Every function is one transaction, may be called twice, and returns before anything is on air.
 """
 
+from apps.streaming.stream_manager.keys import carry_key, join_between, leave_key
 from apps.streaming.stream_manager.on_air import (
     Edited,
     EditRefused,
@@ -62,6 +63,7 @@ __all__ = [
     "add_backup",
     "add_destination",
     "add_items",
+    "carry_key",
     "change_destination",
     "checks",
     "create_playlist",
@@ -69,7 +71,9 @@ __all__ = [
     "delete_playlist",
     "delete_stream",
     "forget_removed",
+    "join_between",
     "jump",
+    "leave_key",
     "move_item",
     "pause",
     "place_item",

@@ -17,6 +17,7 @@ from apps.core.wake import wake_on_commit
 from apps.streaming import destinations, events, selectors
 from apps.streaming.models import Desired, Output, Stream
 from apps.streaming.stream_manager.programmes import CHANNEL, begin_programme, locked
+from apps.youtube.services import shows
 
 
 class StartRefused(Exception):
@@ -67,6 +68,7 @@ def start_stream(*, stream: Stream, by: User | None = None) -> bool:
             # Somebody else started the same publishing point since we looked.
             raise StartRefused([str(KEY_IN_USE)]) from None
         events.record(stream, "stream.start_requested", "Start was asked for.", by=by)
+        shows.subject_started(subject=stream.pk)
         wake_on_commit(CHANNEL, stream.pk)
     return True
 
@@ -87,6 +89,7 @@ def stop_stream(
             desired=Desired.OFF, generation=F("generation") + 1, publishing_point=""
         )
         events.record(stream, "stream.stop_requested", reason, by=by)
+        shows.follow(subject=stream.pk)
         wake_on_commit(CHANNEL, stream.pk)
     return True
 

@@ -32,6 +32,7 @@ from apps.streaming.stream_manager.programmes import (
     refresh_programme,
 )
 from apps.streaming.stream_manager.starting import KEY_IN_USE, key_problems
+from apps.youtube.services import shows
 
 
 def create_stream(
@@ -141,6 +142,7 @@ def delete_stream(*, stream: Stream, by: User | None = None) -> None:
         if stream.desired == Desired.ON or held:
             raise StreamIsOnAir(_("Stop the stream, wait until it is off, and delete it then."))
         used = list(stream.outputs.values_list("destination_id", flat=True))
+        shows.forget(subject=stream.pk)
         stream.delete()
         _forget_destinations(used)
 

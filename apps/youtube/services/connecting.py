@@ -261,6 +261,9 @@ def check_eligibility(*, channel: Channel, purpose: Purpose = Purpose.ASKED) -> 
         if error.code not in known:
             raise
         verdict = known[error.code]
+    if verdict is Eligibility.READY and channel.eligibility == Eligibility.BARRED:
+        # Reading is allowed to who is barred: only a broadcast that can be made proves the end.
+        verdict = Eligibility.BARRED
     Channel.objects.filter(pk=channel.pk).update(eligibility=verdict, checked_at=timezone.now())
     if verdict is Eligibility.READY:
         alerts.resolve(channel.pk, "channel.barred")

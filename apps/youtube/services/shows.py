@@ -27,6 +27,8 @@ from apps.youtube.client import Api, Retry, YouTubeError
 from apps.youtube.models import (
     Broadcast,
     Channel,
+    ChannelState,
+    Eligibility,
     IngestKey,
     Intended,
     OnAir,
@@ -140,6 +142,17 @@ def follow(*, subject: UUID) -> None:
     """Its owner wishes something else for `subject`: have somebody look. Nothing without a show."""
     if Show.objects.filter(subject=subject).update(look_at=timezone.now()):
         wake(subject)
+
+
+def subject_started(*, subject: UUID) -> None:
+    """Its owner put `subject` on air: its show, if it has one, goes live as well."""
+    wished = Show.objects.filter(subject=subject)
+    now = timezone.now()
+    wished.filter(is_wanted=False, channel__state=ChannelState.CONNECTED).update(
+        is_wanted=True, is_rehearsal=False, wanted_since=now, failures=0, on_air=OnAir.UNKNOWN,
+        on_air_text="", on_air_at=now,
+    )  # fmt: skip
+    follow(subject=subject)
 
 
 def wake(subject: UUID) -> None:
@@ -660,6 +673,7 @@ def _call(look: _Look, row: Broadcast, step: Step) -> None:
         if step is Step.INSERT:
             _note(look, row, api.insert("liveBroadcasts", _PARTS, _body(look.show, row)))
             look.say("youtube.created", "A broadcast was made at YouTube.")
+            _may_live(row.channel)
         elif step is Step.BIND:
             assert row.ingest_key is not None  # noqa: S101 - planned with one
             _note(look, row, api.bind(row.youtube_id, row.ingest_key.youtube_id))
@@ -682,6 +696,13 @@ def _call(look: _Look, row: Broadcast, step: Step) -> None:
     quota.note_answer(row.channel)
     _end_call(row)
     look.within(look.waits.poll if step is Step.GO_LIVE else timedelta(0))
+
+
+def _may_live(channel: Channel) -> None:
+    """A broadcast could be made: whatever barred the channel is over."""
+    barred = Channel.objects.filter(pk=channel.pk).exclude(eligibility=Eligibility.READY)
+    if barred.update(eligibility=Eligibility.READY, checked_at=timezone.now()):
+        alerts.resolve(channel.pk, "channel.barred")
 
 
 def _understood(look: _Look, row: Broadcast, step: Step, error: YouTubeError) -> bool:
