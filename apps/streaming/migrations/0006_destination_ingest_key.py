@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('streaming', '0003_destinations'),
+        ('streaming', "0005_edits_on_air"),
     ]
 
     operations = [

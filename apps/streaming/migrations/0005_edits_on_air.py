@@ -17,7 +17,7 @@ def seeds(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('streaming', '0003_destinations'),
+        ('streaming', '0004_node_figures_and_as_run'),
     ]
 
     operations = [
