@@ -1,14 +1,59 @@
-"""Counts cache failures that were ignored, and keeps them from filling the log."""
+"""What the cache keeps, and what happens when it cannot be reached."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+import uuid
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
+from django.core.cache import cache
+from django.db import transaction
 from prometheus_client import Counter
 
+Value = TypeVar("Value")
+
+KEPT_SECONDS = 3600
+
 failures = Counter("cache_failures", "Cache operations that failed and were ignored.")
+
+
+class Remembered(Generic[Value]):
+    """Something that costs a large query and belongs to one owner, such as the sums of a workspace.
+
+    It is kept for an hour, and forgotten when whoever changes the rows calls `forget`. `work_out`
+    is called when nothing is known, and always while the cache is out of reach.
+    """
+
+    def __init__(self, name: str, work_out: Callable[[uuid.UUID], Value]) -> None:
+        self._name = name
+        self._work_out = work_out
+
+    def of(self, owner: uuid.UUID) -> Value:
+        """The value of `owner`; at most an hour older than what was last told to `forget`."""
+        # Values lie under an edition: one that was worked out before a change and is written after
+        # it lands under an edition that nobody asks for any more.
+        edition = cache.get(self._edition(owner))
+        if edition is None:
+            edition = uuid.uuid4().hex
+            cache.set(self._edition(owner), edition, KEPT_SECONDS)
+        key = f"{self._name}:{owner}:{edition}"
+        found: tuple[Value] | None = cache.get(key)
+        if found is None:
+            found = (self._work_out(owner),)
+            cache.set(key, found, KEPT_SECONDS)
+        return found[0]
+
+    def forget(self, owner: uuid.UUID) -> None:
+        """What `of` says of `owner` is out of date, once the present transaction is committed."""
+        transaction.on_commit(
+            lambda: cache.set(self._edition(owner), uuid.uuid4().hex, KEPT_SECONDS)
+        )
+
+    def _edition(self, owner: uuid.UUID) -> str:
+        return f"{self._name}:{owner}"
 
 
 class CountFailures(logging.Filter):
