@@ -20,7 +20,7 @@ from apps.core.etags import etag_of, is_listed
 from apps.core.openapi import document
 from apps.core.problems import Problem, response_to
 from apps.core.rest import JsonParser, Renderer, install_refusals
-from apps.library.api import assets
+from apps.library.api import assets, folders
 from apps.streaming.api import playlists, receivers, streams
 
 PREFIX = "api/v1/"
@@ -55,6 +55,7 @@ for endpoints in (
     receivers.endpoints,
     playlists.endpoints,
     assets.endpoints,
+    folders.endpoints,
     workspace.endpoints,
 ):
     api.add_router("", endpoints)

@@ -13,7 +13,7 @@ from django.http import Http404
 
 from apps.accounts.access import Caller, note_role, require, with_role
 from apps.accounts.models import Role, Workspace
-from apps.library.models import Asset, Upload
+from apps.library.models import Asset, Folder, Upload
 
 
 def get_asset_for(
@@ -59,6 +59,17 @@ def get_upload_for(user: Caller, upload_id: uuid.UUID) -> Upload:
     note_role(user, upload, upload.asset.workspace)
     require(user, upload.asset.workspace, Role.EDITOR)
     return upload
+
+
+def get_folder_for(user: Caller, folder_id: uuid.UUID, role: Role = Role.VIEWER) -> Folder:
+    """The folder, with its workspace; raises like `get_asset_for`."""
+    folders = Folder.objects.select_related("workspace").filter(pk=folder_id)
+    folder = with_role(folders, user).first()
+    if folder is None:
+        raise Http404("There is no such folder.")
+    note_role(user, folder, folder.workspace)
+    require(user, folder.workspace, role)
+    return folder
 
 
 def get_assets_for(

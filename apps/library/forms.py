@@ -16,6 +16,12 @@ class RenameForm(forms.Form):
     title = forms.CharField(label=_("Name"), max_length=200)
 
 
+class FolderForm(forms.Form):
+    """The name of a folder."""
+
+    name = forms.CharField(label=_("Name"), max_length=120)
+
+
 class FormatForm(forms.Form):
     """A house format to prepare a file in."""
 

@@ -134,6 +134,11 @@ class Asset(Record, Failable, Leased):
                 condition=Q(deleted_at__isnull=True),
             ),
             models.Index(
+                fields=["folder", "-created_at", "-id"],
+                name="library_asset_in_folder",
+                condition=Q(deleted_at__isnull=True),
+            ),
+            models.Index(
                 fields=["state", "lease_expires_at"],
                 name="library_asset_to_check",
                 condition=Q(state__in=["uploading", "checking"]),

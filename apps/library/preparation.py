@@ -31,6 +31,7 @@ from django.utils.translation import gettext as _
 
 from apps.library import lease, signals
 from apps.library.models import Asset, AssetKind, AssetState, Rendition, Track, TrackState
+from apps.library.selectors import totals
 from playout.errors import PlayoutError, PrepareCancelled, PrepareOutOfSpace, Retry, UnknownProfile
 from playout.media import HOUSE_AUDIO, VIDEO_PROFILES, video_profile
 from playout.prepare.plan import PrepareOptions
@@ -161,6 +162,7 @@ def check(asset_id: uuid.UUID) -> AssetState | None:
             failure_advice="",
             updated_at=Now(),
         )
+        totals.forget(asset.workspace_id)
         return AssetState.READY if changed else None
 
 
@@ -213,6 +215,7 @@ def _note_unusable(asset: Asset, mine: Any, error: PlayoutError) -> AssetState |
     )
     if not changed:
         return None
+    totals.forget(asset.workspace_id)
     if hopeless:
         default_storage.delete(asset.storage_key)
     logger.info("Asset %s cannot be used: %s", asset.pk, error.code)
@@ -323,6 +326,7 @@ def _note_ready(
             probe=current.probe,
             duration_ms=current.duration_ms or max(1, round(prepared.seconds * 1000)),
         )
+        totals.forget(current.workspace_id)
     return True
 
 

@@ -9,11 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Prefetch, Q, QuerySet, Sum, prefetch_related_objects
+from django.db.models import (
+    Count,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    prefetch_related_objects,
+)
 from django.utils.dateparse import parse_datetime
 
 from apps.accounts.models import Workspace
-from apps.library.models import Asset, AssetState, Rendition, Track, TrackState
+from apps.core.cache import Remembered
+from apps.library.models import Asset, AssetState, Folder, Rendition, Track, TrackState
 
 PAGE_ROWS = 40
 
@@ -62,17 +72,33 @@ def ready_assets(workspace: Workspace) -> QuerySet[Asset]:
     return assets_of(workspace).filter(state=AssetState.READY)
 
 
+def folders_of(workspace: Workspace) -> list[Folder]:
+    """All folders of a workspace by name; there are few (`services.folders.MOST_FOLDERS`)."""
+    return list(Folder.objects.filter(workspace=workspace).order_by("name", "pk"))
+
+
+def files_in(folder: Folder) -> int:
+    """How many files lie in a folder."""
+    return Asset.objects.filter(folder=folder, deleted_at__isnull=True).count()
+
+
 def asset_page(
     workspace: Workspace,
     *,
     search: str = "",
+    folder: Folder | None = None,
     before: str = "",
     after: str = "",
     rows: int = PAGE_ROWS,
 ) -> AssetPage:
-    """One page of a workspace's files, at most 100, from a cursor that an earlier page gave."""
+    """One page of a workspace's files, or of one folder, at most 100.
+
+    The cursors are those that an earlier page gave.
+    """
     rows = max(1, min(rows, 100))
     found = assets_of(workspace)
+    if folder is not None:
+        found = found.filter(folder=folder)
     for word in search.split()[:8]:
         found = found.filter(Q(title__icontains=word) | Q(original_name__icontains=word))
     back = _place(after) if after and not before else None
@@ -109,6 +135,49 @@ def storage_used(workspace: Workspace) -> int:
     sources = Asset.objects.filter(workspace=workspace).aggregate(sum=Sum("size_bytes"))["sum"]
     tracks = Track.objects.filter(asset__workspace=workspace).aggregate(sum=Sum("size_bytes"))
     return int(sources or 0) + int(tracks["sum"] or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The sums of a workspace's library."""
+
+    files: int
+    """Without deleted ones."""
+    playable_ms: int
+    source_bytes: int
+    """Of everything that lies on the disk, deleted files included until they are purged."""
+    prepared_bytes: int
+
+    @property
+    def used_bytes(self) -> int:
+        """What counts against the plan; see `storage_used`."""
+        return self.source_bytes + self.prepared_bytes
+
+
+def _add_up(workspace_id: uuid.UUID) -> Totals:
+    """One query, whatever the number of files."""
+    tracks = (
+        Track.objects.filter(asset=OuterRef("pk"))
+        .order_by()
+        .values("asset")
+        .values(sum=Sum("size_bytes"))
+    )
+    here = Q(deleted_at__isnull=True)
+    sums = (
+        Asset.objects.filter(workspace=workspace_id)
+        .annotate(prepared=Subquery(tracks))
+        .aggregate(
+            files=Count("pk", filter=here),
+            playable_ms=Sum("duration_ms", filter=here & Q(state=AssetState.READY)),
+            source_bytes=Sum("size_bytes"),
+            prepared_bytes=Sum("prepared"),
+        )
+    )
+    return Totals(**{name: int(value or 0) for name, value in sums.items()})
+
+
+totals = Remembered("library.totals", _add_up)
+"""`totals.of(workspace.pk)`; services and preparation make it forget what they change."""
 
 
 def rendition_of(asset: Asset, profile: str) -> Rendition | None:

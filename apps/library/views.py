@@ -23,10 +23,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.access import current_workspace, require
 from apps.accounts.models import Role, User, Workspace
+from apps.billing.entitlements import entitlements_for
 from apps.library import selectors, services
-from apps.library.access import get_asset_for, open_asset_for
-from apps.library.forms import FormatForm, RenameForm
-from apps.library.models import Asset
+from apps.library.access import get_asset_for, get_folder_for, open_asset_for
+from apps.library.forms import FolderForm, FormatForm, RenameForm
+from apps.library.models import Asset, Folder
 from apps.library.status import Status, asset_status, rendition_status
 
 ASKED_AT_ONCE = 100
@@ -43,13 +44,16 @@ class Row:
 @login_required
 @require_GET
 def library(request: HttpRequest) -> HttpResponse:
-    """The files of a workspace, newest first."""
+    """The files of a workspace, or of one of its folders, newest first."""
     workspace = current_workspace(request)
     role = require(request.user, workspace)
     search = request.GET.get("q", "").strip()[:100]
+    folders = selectors.folders_of(workspace)
+    folder = _folder_among(folders, request.GET.get("folder", ""))
     page = selectors.asset_page(
         workspace,
         search=search,
+        folder=folder,
         before=request.GET.get("before", ""),
         after=request.GET.get("after", ""),
     )
@@ -62,8 +66,11 @@ def library(request: HttpRequest) -> HttpResponse:
             "may_edit": role >= Role.EDITOR,
             "rows": rows,
             "search": search,
-            "older_url": _page_url(workspace, search, before=page.older),
-            "newer_url": _page_url(workspace, search, after=page.newer),
+            "folder": folder,
+            "folders": folders,
+            "storage": _storage(workspace),
+            "older_url": _page_url(workspace, search, folder, before=page.older),
+            "newer_url": _page_url(workspace, search, folder, after=page.newer),
             "undo": _undoable(request, workspace, role),
             "upload_limit": settings.UPLOAD_MAX_BYTES,
             **_poll(workspace, rows),
@@ -264,6 +271,108 @@ def restore_many(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+def move_many(request: HttpRequest) -> HttpResponse:
+    """Put the chosen files into a folder, or take them out of theirs."""
+    workspace = current_workspace(request)
+    chosen = _chosen(request, workspace)
+    to = _folder_among(selectors.folders_of(workspace), request.POST.get("to", ""))
+    if request.POST.get("to") and to is None:
+        raise Http404("There is no such folder.")
+    services.move_assets(workspace=workspace, asset_ids=[one.pk for one in chosen], folder=to)
+    if not chosen:
+        messages.info(request, _("Choose at least one file first."))
+    else:
+        messages.success(
+            request,
+            ngettext(
+                "%(count)s file is now in %(place)s.",
+                "%(count)s files are now in %(place)s.",
+                len(chosen),
+            )
+            % {"count": len(chosen), "place": f"“{to.name}”" if to else _("no folder")},
+        )
+    return redirect(_library_url(workspace, to))
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def folder_new(request: HttpRequest) -> HttpResponse:
+    """A form for a new folder."""
+    workspace = current_workspace(request)
+    require(request.user, workspace, Role.EDITOR)
+    form = FolderForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = services.create_folder(workspace=workspace, name=form.cleaned_data["name"])
+        except ValidationError as error:
+            form.add_error("name", error)
+        else:
+            return redirect(_library_url(workspace, made))
+    return _folder_form(request, form, workspace, None)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def folder_rename(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
+    """Give a folder another name."""
+    folder = get_folder_for(request.user, folder_id, Role.EDITOR)
+    form = FolderForm(request.POST or None, initial={"name": folder.name})
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.rename_folder(folder=folder, name=form.cleaned_data["name"])
+        except ValidationError as error:
+            form.add_error("name", error)
+        else:
+            messages.success(request, _("The new name is saved."))
+            return redirect(_library_url(folder.workspace, folder))
+    return _folder_form(request, form, folder.workspace, folder)
+
+
+def _folder_form(
+    request: HttpRequest, form: FolderForm, workspace: Workspace, folder: Folder | None
+) -> HttpResponse:
+    return render(
+        request,
+        _whole_or_dialog(request, "library/folder_form.html", "library/_folder_dialog.html"),
+        {
+            "workspace": workspace,
+            "folder": folder,
+            "form": form,
+            "back": _library_url(workspace, folder),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def folder_delete(request: HttpRequest, folder_id: uuid.UUID) -> HttpResponse:
+    """Ask, then remove the folder and leave its files in the library."""
+    folder = get_folder_for(request.user, folder_id, Role.EDITOR)
+    if request.method == "POST":
+        services.delete_folder(folder=folder)
+        messages.success(
+            request,
+            _("The folder “%(name)s” was removed. Its files are still here.")
+            % {"name": folder.name},
+        )
+        return redirect(_library_url(folder.workspace))
+    return render(
+        request,
+        _whole_or_dialog(
+            request, "library/folder_delete.html", "library/_folder_delete_dialog.html"
+        ),
+        {
+            "workspace": folder.workspace,
+            "folder": folder,
+            "files": selectors.files_in(folder),
+            "back": _library_url(folder.workspace, folder),
+        },
+    )
+
+
+@login_required
+@require_POST
 def retry(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
     """Try again what failed."""
     found = get_asset_for(request.user, asset_id, Role.EDITOR)
@@ -359,14 +468,35 @@ def _user(request: HttpRequest) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
-def _library_url(workspace: Workspace) -> str:
-    return f"{reverse('library:library')}?{urlencode({'workspace': workspace.slug})}"
+def _library_url(workspace: Workspace, folder: Folder | None = None) -> str:
+    query = {"workspace": workspace.slug} | ({"folder": str(folder.pk)} if folder else {})
+    return f"{reverse('library:library')}?{urlencode(query)}"
 
 
-def _page_url(workspace: Workspace, search: str, *, before: str = "", after: str = "") -> str:
+def _folder_among(folders: Sequence[Folder], wanted: str) -> Folder | None:
+    """The folder with the id that an address or a form names; None for any other."""
+    return next((folder for folder in folders if str(folder.pk) == wanted), None)
+
+
+def _storage(workspace: Workspace) -> dict[str, int]:
+    """How full the library is."""
+    used = selectors.totals.of(workspace.pk).used_bytes
+    allowed = entitlements_for(workspace).storage_bytes
+    return {"used": used, "allowed": allowed, "percent": min(100, 100 * used // max(1, allowed))}
+
+
+def _page_url(
+    workspace: Workspace, search: str, folder: Folder | None, *, before: str = "", after: str = ""
+) -> str:
     if not before and not after:
         return ""
-    query = {"workspace": workspace.slug, "q": search, "before": before, "after": after}
+    query = {
+        "workspace": workspace.slug,
+        "q": search,
+        "folder": str(folder.pk) if folder else "",
+        "before": before,
+        "after": after,
+    }
     kept = {name: value for name, value in query.items() if value}
     return f"{reverse('library:library')}?{urlencode(kept)}"
 

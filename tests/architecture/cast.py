@@ -31,6 +31,7 @@ from fido2.webauthn import Aaguid, AttestationObject, AttestedCredentialData, Au
 
 from apps.accounts import invitations, services
 from apps.accounts.models import Membership, Role, Scope, User, Workspace
+from apps.library import services as library
 from apps.library.models import Asset, Rendition, Track, Upload
 from apps.streaming import stream_manager
 from apps.youtube.models import Channel
@@ -75,6 +76,8 @@ def tenant_of(owner: User) -> Tenant:
     )
     playlist = stream_manager.create_playlist(workspace=workspace, name=title)
     stream_manager.add_items(playlist=playlist, assets=[asset])
+    folder = library.create_folder(workspace=workspace, name=title)
+    library.move_assets(workspace=workspace, asset_ids=[asset.pk], folder=folder)
     stream = stream_manager.create_stream(
         workspace=workspace,
         by=owner,
@@ -107,6 +110,7 @@ def tenant_of(owner: User) -> Tenant:
         workspace,
         ids={
             "asset_id": str(asset.pk),
+            "folder_id": str(folder.pk),
             "upload_id": str(upload.pk),
             "playlist_id": str(playlist.pk),
             "item_id": str(playlist.items.get().pk),
@@ -188,8 +192,8 @@ def arguments_of(route: str) -> set[str]:
 
 
 TENANTS_OWN = {
-    "asset_id", "upload_id", "playlist_id", "item_id", "stream_id", "membership_id", "member_id",
-    "invitation_id", "token_id", "pk", "output_id", "channel_id",
+    "asset_id", "folder_id", "upload_id", "playlist_id", "item_id", "stream_id", "membership_id",
+    "member_id", "invitation_id", "token_id", "pk", "output_id", "channel_id",
 }  # fmt: skip
 """Arguments that name a row of one tenant."""
 
@@ -244,6 +248,9 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
         ("PATCH", "library/uploads/<uuid:upload_id>/"): append,
         ("DELETE", "library/uploads/<uuid:upload_id>/"): _tus(),
         ("POST", "library/<uuid:asset_id>/rename/"): {"data": {"title": title}},
+        ("POST", "library/move/"): {"data": {"asset": of.other_asset, "to": ids["folder_id"]}},
+        ("POST", "library/folders/new/"): {"data": {"name": title}},
+        ("POST", "library/folders/<uuid:folder_id>/rename/"): {"data": {"name": title}},
         ("POST", "library/<uuid:asset_id>/prepare/"): {"data": {"profile": "720p30-economy@1"}},
         ("POST", "channels/client/"): {
             "data": {"client_id": "x", "secret": "y", "units_per_day": "10000"}
@@ -286,6 +293,8 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
             {"item_ids": [ids["item_id"]]}
         ),
         ("PATCH", "api/v1/assets/<uuidstr:asset_id>"): _json({"title": title}),
+        ("POST", "api/v1/folders"): _json({"name": title}),
+        ("PATCH", "api/v1/folders/<uuidstr:folder_id>"): _json({"name": title}),
         ("POST", "api/v1/assets/<uuidstr:asset_id>/renditions"): _json(
             {"profile": "720p30-economy@1"}
         ),

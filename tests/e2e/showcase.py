@@ -42,6 +42,9 @@ WORDS = {
     "Holiday cut, final version 3": "Отпуск, третья версия",
     "Scanned slides": "Слайды",
     "Drone over the bay": "Над заливом",
+    "Nights at sea": "Ночи на море",
+    "Rain and storms": "Дожди и бури",
+    "Music": "Музыка",
     "Evenings": "Вечера",
     "Mornings": "Утра",
     "Long nights": "Долгие ночи",
@@ -227,6 +230,19 @@ class _Seed:
         for title, state, duration, more in reversed(plans):
             self.assets[title] = self.file(title, state, duration, **more)
         self.shown.ids["asset_id"] = str(self.assets["Rain on a tin roof"].pk)
+        self.folders()
+
+    def folders(self) -> None:
+        """Three folders, one of them with files."""
+        from apps.library import services
+
+        made = [
+            services.create_folder(workspace=self.workspace, name=self.said(name))
+            for name in ("Nights at sea", "Rain and storms", "Music")
+        ]
+        rainy = [asset.pk for title, asset in self.assets.items() if "Rain" in title]
+        services.move_assets(workspace=self.workspace, asset_ids=rainy, folder=made[1])
+        self.shown.ids["folder_id"] = str(made[1].pk)
 
     def file(
         self, title: str, state: str, duration: int, *, kind: str = "video", tall: bool = False,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from ninja import File
@@ -18,12 +18,13 @@ from pydantic import Field
 
 from apps.accounts.api.door import Endpoints, caller
 from apps.accounts.models import Role, Scope
+from apps.billing.entitlements import entitlements_for
 from apps.core.cursors import newest_first
 from apps.core.etags import unless_changed
 from apps.core.problems import CHANGED, INVALID, Fault, Kind, Problem
 from apps.core.rest import Asked, Cursor, Limit, Line, Name, Page, Search, Told, page_of, rendered
 from apps.library import models, selectors, services
-from apps.library.access import get_asset_for
+from apps.library.access import get_asset_for, get_folder_for
 from apps.library.api import tus
 from apps.library.status import asset_status, rendition_status
 
@@ -80,6 +81,7 @@ class AssetTold(Told):
     advice: str
     percent: int | None = Field(description="Of what goes on now, when it can be told.")
     failure_code: str
+    folder_id: UUID | None = Field(description="The folder it lies in; null outside of all.")
     size_bytes: int
     duration_ms: int | None
     width: int | None
@@ -100,15 +102,42 @@ class RenditionList(Told):
 
 
 class AssetChange(Asked):
-    """A new name."""
+    """A new name, another folder, or both. What is left out stays as it is."""
 
-    title: Annotated[Name, Field(min_length=1, max_length=200, examples=["Summer mix"])]
+    title: Annotated[Name, Field(min_length=1, max_length=200, examples=["Summer mix"])] | None = (
+        None
+    )
+    folder_id: UUID | None = Field(default=None, description="Null takes it out of its folder.")
+
+
+class LibraryTold(Told):
+    """The sums of the library."""
+
+    files: int
+    playable_ms: int = Field(description="Of all files that were checked.")
+    source_bytes: int = Field(description="Deleted files count until they cannot come back.")
+    prepared_bytes: int
+    allowed_bytes: int = Field(description="What the plan holds.")
 
 
 class RenditionWish(Asked):
     """A house format."""
 
     profile: Annotated[Line, Field(max_length=64, examples=["1080p30-economy@1"])]
+
+
+@endpoints.read("/library", response=LibraryTold)
+def get_library(request: HttpRequest) -> LibraryTold:
+    """Read how much the library holds, and how much it may hold."""
+    workspace = caller(request).workspace
+    sums = selectors.totals.of(workspace.pk)
+    return LibraryTold(
+        files=sums.files,
+        playable_ms=sums.playable_ms,
+        source_bytes=sums.source_bytes,
+        prepared_bytes=sums.prepared_bytes,
+        allowed_bytes=entitlements_for(workspace).storage_bytes,
+    )
 
 
 @endpoints.read("/assets", response=AssetPage)
@@ -119,6 +148,7 @@ def list_assets(
     q: Search = "",
     state: State | None = None,
     kind: Literal["video", "audio"] | None = None,
+    folder_id: UUID | None = None,
 ) -> AssetPage:
     """List the files of the workspace, newest first.
 
@@ -131,6 +161,8 @@ def list_assets(
         found = found.filter(state=state)
     if kind:
         found = found.filter(kind=kind)
+    if folder_id:
+        found = found.filter(folder=get_folder_for(caller(request), folder_id))
     return page_of(newest_first(found, cursor=cursor, limit=limit), asset_told, AssetPage)
 
 
@@ -170,11 +202,18 @@ def get_asset(request: HttpRequest, asset_id: UUID) -> AssetTold:
     response=AssetTold,
     refusals=[CHANGED],
 )
-def rename_asset(request: HttpRequest, asset_id: UUID, body: AssetChange) -> AssetTold:
-    """Give a file another name."""
-    found = get_asset_for(caller(request), asset_id, Role.EDITOR)
+def change_asset(request: HttpRequest, asset_id: UUID, body: AssetChange) -> AssetTold:
+    """Give a file another name, or put it into another folder."""
+    token = caller(request)
+    found = get_asset_for(token, asset_id, Role.EDITOR)
+    to = get_folder_for(token, body.folder_id, Role.EDITOR) if body.folder_id else None
+    if to is not None and to.workspace_id != found.workspace_id:
+        raise Http404("There is no such folder.")
     with unless_changed(request, found, _represent):
-        services.rename_asset(asset=found, title=body.title)
+        if body.title is not None:
+            services.rename_asset(asset=found, title=body.title)
+        if "folder_id" in body.model_fields_set:
+            services.move_assets(workspace=found.workspace, asset_ids=[found.pk], folder=to)
     return _told(found)
 
 
@@ -420,6 +459,7 @@ def asset_told(row: models.Asset) -> AssetTold:
             "advice": now.advice,
             "percent": now.percent,
             "failure_code": row.failure_code,
+            "folder_id": row.folder_id,
             "size_bytes": row.size_bytes,
             "duration_ms": row.duration_ms,
             "width": row.width,

@@ -11,6 +11,12 @@ from apps.library.services.assets import (
     uses_of,
     wake_work,
 )
+from apps.library.services.folders import (
+    create_folder,
+    delete_folder,
+    move_assets,
+    rename_folder,
+)
 from apps.library.services.uploads import (
     UploadBusy,
     UploadConflict,
@@ -31,16 +37,20 @@ __all__ = [
     "UploadConflict",
     "UploadRefused",
     "append_to_upload",
+    "create_folder",
     "create_upload",
     "delete_asset",
+    "delete_folder",
     "discard_upload",
     "displayed_name",
     "expire_uploads",
     "finish_upload",
+    "move_assets",
     "purge_deleted",
     "receive_file",
     "received_bytes",
     "rename_asset",
+    "rename_folder",
     "request_rendition",
     "restore_asset",
     "retry_asset",

@@ -15,6 +15,7 @@ from apps.accounts.models import User
 from apps.core.wake import wake_task_on_commit
 from apps.library import preparation, signals
 from apps.library.models import Asset, AssetState, Rendition, Track, TrackKind, TrackState
+from apps.library.selectors import totals
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def delete_asset(*, asset: Asset, by: User | None = None) -> None:
         changed = Asset.objects.filter(pk=asset.pk, deleted_at__isnull=True).update(
             deleted_at=now, updated_at=now
         )
+        totals.forget(asset.workspace_id)
     if changed:
         asset.deleted_at = now
         logger.info("Asset %s was deleted by %s.", asset.pk, by.pk if by else "the system")
@@ -86,6 +88,7 @@ def restore_asset(*, asset: Asset) -> None:
         if not kept.update(deleted_at=None, updated_at=timezone.now()):
             raise ValidationError(_("It is too late to bring this file back."))
         asset.deleted_at = None
+        totals.forget(asset.workspace_id)
         wake_work(asset=asset)
 
 
@@ -97,6 +100,7 @@ def purge_deleted() -> int:
         # Rows last: a failure half way leaves a row that the next sweep finds again.
         preparation.remove_files(asset)
         asset.delete()
+        totals.forget(asset.workspace_id)
         purged += 1
     return purged
 

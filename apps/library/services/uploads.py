@@ -31,7 +31,7 @@ from apps.billing.entitlements import entitlements_for
 from apps.core.wake import wake_task_on_commit
 from apps.library import preparation
 from apps.library.models import UPLOAD_LIFETIME, Asset, AssetState, Upload
-from apps.library.selectors import storage_used
+from apps.library.selectors import storage_used, totals
 
 DISK_RESERVE_BYTES = 512 << 20
 """Left free on the disk whatever people upload: what is on air needs its cache and its logs."""
@@ -95,6 +95,7 @@ def create_upload(*, workspace: Workspace, by: User, name: str, length: int) -> 
             size_bytes=length,
             state=AssetState.UPLOADING,
         )
+        totals.forget(workspace.pk)
         return Upload.objects.create(
             asset=asset, length=length, expires_at=timezone.now() + UPLOAD_LIFETIME
         )
@@ -192,6 +193,7 @@ def discard_upload(*, upload: Upload) -> None:
     asset = upload.asset
     deleted, _rows = Asset.objects.filter(pk=asset.pk, state=AssetState.UPLOADING).delete()
     if deleted:
+        totals.forget(asset.workspace_id)
         part_path(upload.pk).unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from apps.library import services
 from apps.library.models import Asset, Rendition, Track
 from apps.streaming import stream_manager
 from tests.integration.streaming.conftest import PROFILE, make_asset, make_stream, prepare
@@ -197,3 +198,33 @@ def test_an_upload_of_another_workspace_looks_missing(api, foreign):
         answer = tus(foreign, method, where, content, **{"Upload-Offset": "0"})
         assert answer.status_code == 404
     assert tus(api, "HEAD", where)["Upload-Offset"] == "0"
+
+
+def test_folders_are_made_filled_renamed_and_removed(api, asset):
+    made = api("POST", "/folders", {"name": "Rain"})
+    assert made.status_code == 201
+    folder = made.json()["id"]
+    assert made["Location"].endswith(f"/folders/{folder}")
+    path = f"/assets/{asset.pk}"
+    assert api("PATCH", path, {"folder_id": folder}).json()["folder_id"] == folder
+    assert api("PATCH", path, {"title": "Named"}).json()["folder_id"] == folder
+    assert [row["title"] for row in api.read(f"/assets?folder_id={folder}")["items"]] == ["Named"]
+    assert api("PATCH", f"/folders/{folder}", {"name": "Sun"}).json()["name"] == "Sun"
+    assert code_of(api("POST", "/folders", {"name": "Sun"})) == "request.invalid"
+    assert api("DELETE", f"/folders/{folder}").status_code == 204
+    assert api.read("/folders")["items"] == []
+    assert api.read(path)["folder_id"] is None
+
+
+def test_a_foreign_folder_is_none(api, asset, charlie):
+    foreign = services.create_folder(workspace=charlie.workspaces.get(), name="Mine")
+    assert code_of(api("GET", f"/folders/{foreign.pk}")) == "resource.not_found"
+    refused = api("PATCH", f"/assets/{asset.pk}", {"folder_id": str(foreign.pk)})
+    assert code_of(refused) == "resource.not_found"
+    assert code_of(api("GET", f"/assets?folder_id={foreign.pk}")) == "resource.not_found"
+
+
+def test_the_library_tells_its_sums(api, asset):
+    told = api.read("/library")
+    assert told["files"] == 1
+    assert told["allowed_bytes"] > 0
