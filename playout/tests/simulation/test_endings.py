@@ -23,13 +23,19 @@ HOST = "ingest.test"
 
 
 class Silent:
-    """A listener who only remembers why sessions were lost."""
+    """A listener who only remembers what was said, and why sessions were lost."""
 
     def __init__(self) -> None:
         self.codes: list[str] = []
+        self.said: list[str] = []
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args: self.codes.append(args[0].code) if name == "lost" else None
+        def hear(*args: object) -> None:
+            self.said.append(name)
+            if name == "lost":
+                self.codes.append(args[0].code)  # type: ignore[attr-defined]
+
+        return hear
 
 
 class Scene:
@@ -146,5 +152,67 @@ def test_a_fence_that_falls_during_the_farewell_ends_it(tmp_path: Path) -> None:
         before = scene.media()
         await asyncio.sleep(30)
         assert scene.media() - before <= 1
+
+    simulate(tmp_path, test)
+
+
+def test_not_a_byte_is_sent_once_the_lease_is_gone(tmp_path: Path) -> None:
+    async def test(scene: Scene) -> None:
+        await asyncio.sleep(10)
+        written: list[int] = []
+        scene.network.on_write = lambda socket, data: written.append(len(data))
+        await asyncio.sleep(1)
+        assert written
+        scene.may_send = False
+        written.clear()
+        await asyncio.sleep(30)
+        assert written == []
+        assert len(scene.ingest.sessions) == 1
+        scene.may_send = True
+        await asyncio.sleep(5)
+        assert len(scene.ingest.sessions) == 2
+
+    simulate(tmp_path, test)
+
+
+def test_on_air_is_said_of_nothing_that_has_not_arrived(tmp_path: Path) -> None:
+    async def test(scene: Scene) -> None:
+        await asyncio.sleep(0.1)
+        while not scene.ingest.sessions:
+            await asyncio.sleep(0.01)
+        scene.network.change(HOST, lost_up=True)
+        await asyncio.sleep(3)
+        assert "acknowledged" not in scene.heard.said
+        scene.network.change(HOST, lost_up=False)
+        await asyncio.sleep(6)
+        assert "acknowledged" in scene.heard.said
+
+    simulate(tmp_path, test)
+
+
+def test_a_server_that_breaks_its_habit_of_acknowledging_is_given_up(tmp_path: Path) -> None:
+    """Its kernel takes what we send, but nobody there reads it any more."""
+
+    async def test(scene: Scene) -> None:
+        await asyncio.sleep(20)
+        assert scene.output.progress is not None
+        assert scene.output.progress.proof == "ack"
+        scene.ingest.manners.acknowledges = False
+        await asyncio.sleep(20)
+        assert scene.heard.codes == ["ingest.stalled"]
+
+    simulate(tmp_path, test)
+
+
+def test_a_server_that_is_away_is_asked_again_and_again_but_not_hammered(tmp_path: Path) -> None:
+    async def test(scene: Scene) -> None:
+        await asyncio.sleep(20)
+        scene.network.change(HOST, refuses=True)
+        scene.ingest.restart()
+        await asyncio.sleep(60)
+        assert 15 <= len(scene.heard.codes) <= 40
+        scene.network.change(HOST, refuses=False)
+        await asyncio.sleep(5)
+        assert len(scene.ingest.sessions) == 2
 
     simulate(tmp_path, test)

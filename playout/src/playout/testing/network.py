@@ -235,6 +235,9 @@ class SimulatedSocket:
     def _check(self) -> None:
         if self.is_closed:
             raise AssertionError(f"{self.name} was used after it was closed")
+        if not self._broken and self._network.is_client(self) and self._network.fails():
+            self._reset_peer()
+            self.broke("Input/output error")
         if self._broken:
             raise ConnectionLost(f"The connection to the ingest broke: {self._broken}.")
 
@@ -388,6 +391,8 @@ class SimulatedNetwork:
         """Clients of whose connections a bit was flipped."""
         self.on_write: Callable[[SimulatedSocket, bytes], None] = lambda socket, data: None
         """Told of all bytes that a client hands to its kernel."""
+        self.fails: Callable[[], bool] = lambda: False
+        """Asked at each call of a client's socket; True makes it fail as if the link had broken."""
         self._hosts: dict[str, _Host] = {}
         self._open: dict[SimulatedSocket, str] = {}
         self._links: list[SimulatedSocket] = []
@@ -430,6 +435,10 @@ class SimulatedNetwork:
         """A socket handed `data` to its kernel."""
         if socket in self._open:
             self.on_write(socket, data)
+
+    def is_client(self, socket: SimulatedSocket) -> bool:
+        """Whether it is a publisher's end."""
+        return socket in self._open
 
     def closed(self, socket: SimulatedSocket) -> None:
         """A socket was closed by its owner."""

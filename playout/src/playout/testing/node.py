@@ -114,6 +114,7 @@ class SimulatedNode:
     """
 
     PUMP_STARTS_IN = 0.05
+    CONTROL_STARTS_IN = 0.25
 
     def __init__(
         self, name: str, directory: Path, store: Store, options: OutputOptions, timing: Timing
@@ -130,8 +131,11 @@ class SimulatedNode:
         self._to_control: _ToControl | None = None
         self._running: dict[str, Running] | None = None
         self._reports: dict[str, OutputReport] = {}
+        self._is_stopped = False
         self.messages = 0
         """Messages of the node protocol so far."""
+        self.message_fails: Callable[[], bool] = lambda: False
+        """Asked for each message; True breaks the conversation, and control starts again."""
 
     # -- life -------------------------------------------------------------------------------
 
@@ -204,6 +208,7 @@ class SimulatedNode:
 
     async def stop(self) -> None:
         """End everything, gracefully where there is somebody left to do so."""
+        self._is_stopped = True
         self.kill_control()
         if self.pump is not None and self._pump_run is not None:
             self.pump.stop()
@@ -218,6 +223,9 @@ class SimulatedNode:
         if source is not self._to_control or self._supervisor is None:
             return
         self.messages += 1
+        if self.message_fails():
+            self._break()
+            return
         message = decode(line)
         listed = message.get("outputs" if message["type"] == "hello" else "running")
         if listed is not None:
@@ -239,9 +247,22 @@ class SimulatedNode:
                 )
         self._supervisor.wake()
 
+    def _break(self) -> None:
+        loop = asyncio.get_running_loop()
+        # Not from within the sweep that was talking.
+        loop.call_soon(self.kill_control)
+        loop.call_later(self.CONTROL_STARTS_IN, self._begin_again)
+
+    def _begin_again(self) -> None:
+        if not self.has_control and not self._is_stopped:
+            self.start_control()
+
     def _tell(self, kind: str, **values: object) -> None:
         if self.pump is not None:
             self.messages += 1
+            if self.message_fails():
+                self._break()
+                return
             self.pump.take(decode(encode(kind, **values)))
 
     def running(self) -> Mapping[str, Running] | None:
