@@ -42,7 +42,9 @@ pytestmark = pytest.mark.integration
 
 SMALL = VIDEO_PROFILES["480p30-economy"]
 FAST = PrepareOptions(preset="ultrafast")
-TRACKS = ["audio.index", "audio.track", "video.index", "video.track"]
+TRACKS = [
+    "audio.index", "audio.track", "audio.verified", "video.index", "video.track", "video.verified",
+]  # fmt: skip
 
 
 def make(*arguments: str) -> None:

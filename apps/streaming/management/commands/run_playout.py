@@ -99,6 +99,7 @@ async def _serve(node: str, directory: Path, capacity: int) -> None:
                 pumps=settings.NODE_PUMPS,
                 policy="private" if settings.DESTINATION_POLICY == "private" else "public",
                 allow=tuple(settings.DESTINATION_ALLOWLIST),
+                read_ahead=settings.STREAM_BUFFER_SIZE,
                 keep_when_cut_off=settings.PARTITION_POLICY == "keep",
             ),
             leases=ports,

@@ -26,6 +26,7 @@ from playout.node.pump_process import Pump, spare_the_collector
 from playout.publisher.backoff import ConnectRate
 from playout.publisher.output import OutputOptions
 from playout.publisher.transport import tls_context
+from playout.pump.prefetch import Prefetch
 from playout.supervisor.ports import DesiredOutput
 from playout.timeline.programme import Programme
 
@@ -104,7 +105,9 @@ class LoadedPump:
 
 async def _run(directory: Path, ca_file: str | None) -> None:
     tls = tls_context(ca_file) if ca_file is not None else None
-    options = OutputOptions(tls=tls, connect_rate=ConnectRate(2 * STARTS_PER_SECOND))
+    options = OutputOptions(
+        tls=tls, prefetch=Prefetch(), connect_rate=ConnectRate(2 * STARTS_PER_SECOND)
+    )
     pump = Pump(Deadline(directory / "pump.deadline"), options)
     serving = asyncio.create_task(pump.serve(directory / "pump.sock"), name="pump")
     lines = asyncio.StreamReader()

@@ -24,6 +24,8 @@ class NodeConfig:
     allow: tuple[str, ...] = ()
     """Networks or `host:port` pairs that are permitted in addition."""
     ca_file: str | None = None
+    read_ahead: int = 15 << 20
+    """Bytes of each stream that a pump reads before they are due."""
     release: str = __version__
     """A pump of another release is emptied, one output after the other, and then ended."""
     keep_when_cut_off: bool = False

@@ -208,7 +208,7 @@ class PumpLink:
         command = [
             sys.executable, "-m", "playout.node.pump_process",
             "--directory", str(config.directory), "--name", self.name, "--policy", config.policy,
-            "--release", config.release,
+            "--release", config.release, "--read-ahead", str(config.read_ahead),
         ]  # fmt: skip
         for entry in config.allow:
             command += ["--allow", entry]

@@ -42,6 +42,7 @@ from playout.publisher.output import OutputOptions
 from playout.publisher.reachability import address_check
 from playout.publisher.transport import tls_context
 from playout.pump.lateness import Lateness
+from playout.pump.prefetch import WINDOW_BYTES, Prefetch
 from playout.pump.wheel import Wheel
 from playout.supervisor.ports import DesiredOutput
 from playout.timeline.programme import Programme
@@ -405,6 +406,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", required=True)
     parser.add_argument("--policy", default="public", choices=("public", "private"))
     parser.add_argument("--allow", action="append", default=[])
+    parser.add_argument("--read-ahead", type=int, default=WINDOW_BYTES)
     parser.add_argument("--ca-file")
     parser.add_argument("--release", default=__version__)
     args = parser.parse_args(arguments)
@@ -425,6 +427,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = OutputOptions(
         tls=tls_context(args.ca_file),
         allowed=address_check(args.policy, args.allow),
+        prefetch=Prefetch(window_bytes=args.read_ahead),
     )
     asyncio.run(_serve(args.directory, args.name, options, args.release))
     return 0

@@ -16,7 +16,7 @@ from playout.errors import (
     SourceCorrupt,
     SourceTruncated,
 )
-from playout.media import HOUSE_AUDIO, AudioProfile, VideoProfile
+from playout.media import HOUSE_AUDIO, AudioProfile, TrackKind, VideoProfile
 from playout.prepare import headers, plan
 from playout.prepare.encoder import Encoder
 from playout.prepare.pictures import Picture, PictureOrder, TagReader, repeated
@@ -26,7 +26,9 @@ from playout.probe.parse import Container
 from playout.probe.run import fresh_descriptor, open_source, probe_descriptor
 from playout.tracks.writer import TrackWriter
 
-_FILES = ("video.track", "video.index", "audio.track", "audio.index")
+_FILES = tuple(
+    f"{kind.value}.{part}" for kind in TrackKind for part in ("track", "index", "verified")
+)
 _PROGRESS_NS = 200_000_000
 _MEASURING = 0.05
 """Share of the whole work that measuring the loudness is reckoned at."""

@@ -21,6 +21,7 @@ from playout.publisher.address import Address, parse_address
 from playout.publisher.output import Output, OutputOptions
 from playout.publisher.transport import tls_context
 from playout.pump.aired import Substitution
+from playout.pump.prefetch import Prefetch
 from playout.pump.shelf import Shelf
 from playout.timeline.programme import Item, Programme, Sound, SoundVersion, Version
 
@@ -268,6 +269,7 @@ async def _air(address: Address, programme: Programme, args: argparse.Namespace)
         tls=tls_context(args.ca_file) if address.tls else None,
         start_on_connect=True,
         end_frame=end_frame,
+        prefetch=Prefetch(),
     )
     output = Output(address, programme, Shelf(), console, options=options)
     loop = asyncio.get_running_loop()

@@ -25,8 +25,10 @@ from playout.publisher.transport import AddressCheck, Limits
 from playout.pump.aired import Aired, Substitution
 from playout.pump.feed import Feed
 from playout.pump.pacing import Pace
+from playout.pump.prefetch import Prefetch, ReadAhead
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
+from playout.timebase import frame_at_ns
 from playout.timeline.programme import Programme
 from playout.timeline.resolve import ROTATION_SECONDS, Placement, placement_at
 
@@ -37,6 +39,8 @@ SUSPICIOUS_SESSIONS = 3
 USUAL_BYTES_PER_SECOND = 500_000
 """When no item can be measured: 4 Mbit/s."""
 MISSING_MEDIA_SECONDS = 1.0
+FIRST_LOOK_SECONDS = 2.0
+"""How long the first media of a session may take to be verified; a disk that hangs takes longer."""
 FAILURES_BEFORE_FALLBACK = 2
 """Attempts at one address before the next one is tried, where there is another."""
 FENCED_SECONDS = 0.25
@@ -87,6 +91,8 @@ class OutputOptions:
     """Seconds after which a connection is changed at a join, and times on the wire begin again;
     the same for all legs of a stream, which then agree on every time. None for never."""
     environment: Environment = field(default_factory=Environment)
+    prefetch: Prefetch | None = None
+    """Reads and verifies media before it is sent; None trusts the page cache and the disk."""
     connect_rate: ConnectRate = field(default_factory=ConnectRate)
     """Shared by all outputs of a pump; its turns are waited for beside each output's back-off."""
     time_scale: float = 1.0
@@ -268,9 +274,11 @@ class Output:
             environment=self._environment,
             open_at=resume_at,
             rotate_after=options.rotate_after,
+            read_ahead=None if options.prefetch is None else ReadAhead(options.prefetch),
         )
         self._session, self._feed = session, feed
         try:
+            await self._look_ahead(resume_at)
             connecting = asyncio.ensure_future(
                 self._environment.connect(
                     address,
@@ -292,6 +300,23 @@ class Output:
             self._resume_at = session.gives_way_at
         finally:
             self._feed = None
+
+    async def _look_ahead(self, frame: int | None) -> None:
+        """Let the media that a session begins with be verified before it is sent."""
+        if self._options.prefetch is None:
+            return
+        rate = self.programme.video_rate
+        if frame is None:
+            # A programme whose clock starts with the first connection is still at its beginning.
+            now_ms = 0 if self._epoch_ns is None else max(0, self.now_ms())
+            frame = frame_at_ns((now_ms + self._options.pace.lead) * 1_000_000, rate)
+        trial = Feed(self.programme, self._shelf, end_frame=self._options.end_frame)
+        with contextlib.suppress(TrackError, ProgrammeError):
+            trial.open(frame)
+            judged = ReadAhead(self._options.prefetch).look(trial)
+            waiting = [asyncio.wrap_future(each) for each in judged]
+            if waiting:
+                await asyncio.wait(waiting, timeout=FIRST_LOOK_SECONDS)
 
     def _bytes_per_second(self) -> int:
         for item in self.programme.versions[-1].items:

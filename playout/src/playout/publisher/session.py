@@ -27,6 +27,7 @@ from playout.publisher.environment import Environment
 from playout.publisher.transport import Buffer, Limits, Transport
 from playout.pump.feed import Feed
 from playout.pump.pacing import Pace, horizon
+from playout.pump.prefetch import LOOK_SECONDS, ReadAhead
 from playout.pump.wheel import Wheel
 from playout.rtmp import chunks
 from playout.rtmp.connection import Publisher
@@ -134,7 +135,10 @@ class Session:
         environment: Environment | None = None,
         open_at: int | None = None,
         rotate_after: int | None = ROTATION_SECONDS,
+        read_ahead: ReadAhead | None = None,
     ) -> None:
+        self._read_ahead = read_ahead
+        self._next_look = 0.0
         self._rotate_after = rotate_after
         self._rotation_of: Programme | None = None
         self._rotation = -1
@@ -519,6 +523,9 @@ class Session:
         progress.unsent_bytes = unsent = self._transport.unsent_bytes()
         progress.joins = self._feed.joins
         self._plan_rotation()
+        if self._read_ahead is not None and now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self._read_ahead.look(self._feed)
         if moved > 0 or unsent == 0:
             self._moved_at = now
         quiet = now - self._moved_at

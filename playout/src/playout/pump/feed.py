@@ -874,6 +874,47 @@ class Feed:
         self.sent_until_ms = at_ms
         return True
 
+    # -- reading ahead ----------------------------------------------------------------------
+
+    def upcoming(self, window_bytes: int, window_ms: int) -> list[tuple[Track, int, int]]:
+        """What is sent next: tracks, and from which byte of their files to which.
+
+        Of pictures it is `window_bytes`, of sound what belongs to them, and of both at least
+        `window_ms`; the next item is in it when the one on air ends before that.
+        """
+        found: list[tuple[Track, int, int]] = []
+        pictures = self._video.track
+        if pictures is not None:
+            rate = pictures.layout.data_bytes * pictures.description.rate / pictures.frames
+            window_ms = max(window_ms, int(1000 * window_bytes / rate))
+        until_ms = self.sent_until_ms + window_ms
+        for lane in (self._video, self._audio):
+            if lane.track is not None and lane.next < lane.track.frames:
+                begin, end = lane.next, max(lane.next, lane.index_at(until_ms))
+                found.append((lane.track, lane.track.offsets[begin], lane.track.offsets[end]))
+            if lane.end_ms < until_ms:
+                ahead = self._ahead(lane.kind, lane.end, until_ms - lane.end_ms)
+                if ahead is not None:
+                    found.append(ahead)
+        return found
+
+    def _ahead(self, kind: TrackKind, at: int, span_ms: int) -> tuple[Track, int, int] | None:
+        """The stretch of the programme's track that begins on frame `at`; None for none."""
+        shown = placement_at(self.programme, at) if kind is TrackKind.VIDEO else None
+        heard = sound_at(self.programme, at) if kind is TrackKind.AUDIO else None
+        try:
+            if shown is not None:
+                track, start = self._shelf.track(shown.item.video, kind), shown.start
+            elif heard is not None:
+                track, start = self._shelf.track(heard.audio, kind), heard.start
+            else:
+                return None
+        except TrackError:
+            return None
+        first = min(max(0, at - start), track.frames)
+        count = int(span_ms * track.description.rate / 1000) + 1
+        return track, track.offsets[first], track.offsets[min(first + count, track.frames)]
+
 
 def _ready(track: Track, within: int, last: int, *, goes_on: bool) -> int:
     """The message before which a stretch from `within` to `last` must end; `within` for none.

@@ -25,6 +25,7 @@ from playout.media import (
 from playout.timebase import frame_ms
 from playout.tracks import packetiser
 from playout.tracks.format import BLOCK_BYTES, Description, encode_index
+from playout.tracks.verified import stamp
 
 _WRITE_BYTES = 1 << 20
 
@@ -191,6 +192,8 @@ class TrackWriter:
             self._part.rename(self._directory / f"{self._kind.value}.track")
             self._index_part.rename(self._directory / f"{self._kind.value}.index")
             _sync_directory(self._directory)
+        # What was hashed is what was written.
+        stamp(self._directory / f"{self._kind.value}.track")
         self._finished = True
 
     def __enter__(self) -> Self:

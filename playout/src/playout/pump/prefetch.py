@@ -1,0 +1,268 @@
+"""Reads media ahead of what is sent, in threads: the loop never waits for a disk.
+
+    prefetch = Prefetch()
+    ahead = ReadAhead(prefetch)            # one for each session
+    ahead.look(feed)                       # from the loop, every few seconds
+
+For each range the kernel is told to read it (`posix_fadvise`), the file is compared with what was
+mapped, and each block is verified once before it is first sent. A block that is gone or has changed
+is put among `track.blocks.missing`, which the feed steps over.
+
+Each disk has a thread of its own: one that hangs keeps nobody else's media waiting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import mmap
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from playout.pump.feed import Feed
+from playout.tracks.reader import NONE_MISSING, Track
+from playout.tracks.verified import Identity, identity_of, is_verified
+
+log = logging.getLogger(__name__)
+
+WINDOW_BYTES = 15_000_000
+"""Read ahead of each stream: the default of STREAM_BUFFER_SIZE."""
+LOOK_SECONDS = 5.0
+MIN_WINDOW_MS = 14_000
+"""At least so much media, whatever the bytes: with the time between two looks, a block is found bad
+nine seconds before it would be sent."""
+MAX_DISKS = 8
+"""Threads, at most; further disks share the last one."""
+MAX_WAITING = 20_000
+"""Ranges that wait for one disk; of a disk that hangs, the rest is not asked for."""
+KEPT = 2048
+"""Tracks whose files stay open here; those not wanted for longest are closed."""
+
+
+@dataclass(slots=True)
+class _File:
+    """What is known of the file behind a track."""
+
+    descriptor: int
+    identity: Identity
+    good: set[int] = field(default_factory=set)
+    bad: frozenset[int] = NONE_MISSING
+    is_stamped: bool = False
+
+
+class _Disk:
+    """A thread that does one thing after the other for the tracks of one device."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: OrderedDict[object, tuple[Callable[[], None], Future[None]]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def do(self, key: object, job: Callable[[], None]) -> Future[None]:
+        """Do `job` when its turn comes; it replaces one of the same `key` that still waits."""
+        with self._changed:
+            waiting = self._jobs.get(key)
+            done = waiting[1] if waiting is not None else Future[None]()
+            if waiting is None and (len(self._jobs) >= MAX_WAITING or self._is_closed):
+                done.set_result(None)
+                return done
+            self._jobs[key] = (job, done)
+            self._changed.notify()
+            return done
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._jobs.clear()
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._jobs and not self._is_closed:
+                    self._changed.wait()
+                if self._is_closed:
+                    return
+                _, (job, done) = self._jobs.popitem(last=False)
+            try:
+                job()
+            except Exception:
+                log.exception("Reading ahead failed.")
+            done.set_result(None)
+
+
+class Prefetch:
+    """Reads and verifies ahead for all sessions of a pump."""
+
+    def __init__(self, *, window_bytes: int = WINDOW_BYTES) -> None:
+        self.window_bytes = window_bytes
+        self.verified_blocks = 0
+        """Blocks that were hashed so far."""
+        self.bad_blocks = 0
+        self._disks: dict[int, _Disk] = {}
+        self._disk_of: OrderedDict[str, _Disk] = OrderedDict()
+        self._files: OrderedDict[int, tuple[Track, _File]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._buffers = threading.local()
+
+    def want(self, track: Track, begin: int, end: int, *, fresh: int | None = None) -> Future[None]:
+        """Bytes `begin` to `end` of the file of `track` are sent soon; done when they are judged.
+
+        Returns at once. Those from `fresh` on were not asked for before, and are read.
+        """
+        end = min(end, track.layout.data_bytes)
+        job = _Range(self, track, begin, end, begin if fresh is None else max(begin, fresh))
+        return self._disk(track).do((id(track), begin // track.layout.block_bytes), job)
+
+    def close(self) -> None:
+        """End the threads, and forget all files."""
+        for disk in set(self._disks.values()):
+            disk.close()
+        with self._lock:
+            for _, file in self._files.values():
+                os.close(file.descriptor)
+            self._files.clear()
+
+    def _disk(self, track: Track) -> _Disk:
+        place = str(track.directory)
+        disk = self._disk_of.get(place)
+        if disk is None:
+            try:
+                # The directory is in the kernel's cache, since the track was opened through it.
+                device = os.stat(place).st_dev  # noqa: PTH116
+            except OSError:
+                device = 0
+            if device not in self._disks and len(self._disks) >= MAX_DISKS:
+                device = next(reversed(self._disks))
+            disk = self._disks.get(device)
+            if disk is None:
+                disk = self._disks[device] = _Disk(f"read ahead {len(self._disks) + 1}")
+            self._disk_of[place] = disk
+            if len(self._disk_of) > KEPT:
+                self._disk_of.popitem(last=False)
+        return disk
+
+    # -- in a disk's thread -----------------------------------------------------------------
+
+    def judge(self, track: Track, begin: int, end: int, fresh: int) -> None:
+        """Advise, compare and verify; called in the thread of the track's disk."""
+        file = self._file(track)
+        if file is None:
+            self._mark(track, frozenset(range(track.layout.blocks)), "cannot be opened any more")
+            return
+        now = identity_of(os.fstat(file.descriptor))
+        if now != file.identity:
+            # Somebody wrote into it: nothing that was verified counts any more.
+            file.identity, file.is_stamped = now, False
+            file.good.clear()
+            file.bad = NONE_MISSING
+        size = track.layout.block_bytes
+        if now.size < track.layout.data_bytes:
+            gone = frozenset(range(now.size // size, track.layout.blocks))
+            file.bad |= gone
+            self._mark(track, file.bad, f"has only {now.size} bytes")
+        if end > fresh:
+            os.posix_fadvise(file.descriptor, fresh, end - fresh, os.POSIX_FADV_WILLNEED)
+        if not file.is_stamped:
+            for block in range(begin // size, min(-(-end // size), track.layout.blocks)):
+                if block not in file.good and block not in file.bad:
+                    self._verify(track, file, block)
+        if file.bad - track.blocks.missing:
+            self._mark(track, file.bad, "has changed since it was written")
+
+    def _verify(self, track: Track, file: _File, block: int) -> None:
+        if block in track.blocks.missing:
+            return  # not here yet: whoever fetches it verifies it
+        size = track.layout.block_bytes
+        length = min(size, track.layout.data_bytes - block * size)
+        buffer = self._buffer(size)
+        try:
+            got = 0
+            while got < length:
+                count = os.preadv(file.descriptor, [buffer[got:length]], block * size + got)
+                if not count:
+                    break
+                got += count
+        except OSError as error:
+            log.warning("Block %d of %s cannot be read: %s.", block, _name(track), error.strerror)
+            got = -1
+        self.verified_blocks += 1
+        if got == length and hashlib.sha256(buffer[:length]).digest() == track.block_hash(block):
+            file.good.add(block)
+        else:
+            file.bad |= {block}
+
+    def _mark(self, track: Track, bad: frozenset[int], why: str) -> None:
+        fresh = bad - track.blocks.missing
+        if fresh:
+            self.bad_blocks += len(fresh)
+            track.blocks.missing = track.blocks.missing | bad
+            log.warning("%s %s: %d of its blocks are left out.", _name(track), why, len(fresh))
+
+    def _buffer(self, size: int) -> memoryview:
+        found: memoryview | None = getattr(self._buffers, "memory", None)
+        if found is None or len(found) < size:
+            self._buffers.memory = found = memoryview(mmap.mmap(-1, size))
+        return found
+
+    def _file(self, track: Track) -> _File | None:
+        with self._lock:
+            entry = self._files.get(id(track))
+            if entry is not None:
+                self._files.move_to_end(id(track))
+                return entry[1]
+        path = track.directory / f"{track.kind.value}.track"
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        identity = identity_of(os.fstat(descriptor))
+        file = _File(descriptor, identity, is_stamped=is_verified(path, identity))
+        with self._lock:
+            self._files[id(track)] = (track, file)
+            if len(self._files) > KEPT:
+                _, (_, oldest) = self._files.popitem(last=False)
+                os.close(oldest.descriptor)
+        return file
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    prefetch: Prefetch
+    track: Track
+    begin: int
+    end: int
+    fresh: int
+
+    def __call__(self) -> None:
+        self.prefetch.judge(self.track, self.begin, self.end, self.fresh)
+
+
+class ReadAhead:
+    """The part of one session: tells `prefetch` what its feed sends next."""
+
+    def __init__(self, prefetch: Prefetch) -> None:
+        self._prefetch = prefetch
+        self._asked: dict[Track, int] = {}
+
+    def look(self, feed: Feed) -> list[Future[None]]:
+        """Ask for all that `feed` sends within the window; done when it is judged."""
+        prefetch, before = self._prefetch, self._asked
+        self._asked, judged = {}, []
+        for track, begin, end in feed.upcoming(prefetch.window_bytes, MIN_WINDOW_MS):
+            asked = before.get(track, begin)
+            # A loop that has begun again asks from the beginning.
+            fresh = asked if begin <= asked <= end else begin
+            self._asked[track] = end
+            judged.append(prefetch.want(track, begin, end, fresh=fresh))
+        return judged
+
+
+def _name(track: Track) -> str:
+    return f"The {track.kind.value} track in {track.directory}"

@@ -1,0 +1,167 @@
+"""Media is compared and verified before it is sent, and what is bad is left out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from playout.media import TrackKind
+from playout.pump.feed import Feed
+from playout.pump.prefetch import Prefetch, ReadAhead
+from playout.pump.shelf import Shelf
+from playout.testing.tracks import programme_of, write_item
+from playout.tracks.reader import Track
+from playout.tracks.verified import stamp, stamp_path
+
+FRAMES = 900
+PICTURE_BYTES = 16_000
+
+
+@pytest.fixture
+def prefetch() -> Iterator[Prefetch]:
+    reading = Prefetch()
+    yield reading
+    reading.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A track of four blocks, the last one shorter."""
+    return Path(write_item(tmp_path, "a", FRAMES, picture_bytes=PICTURE_BYTES).video)
+
+
+def judge(prefetch: Prefetch, track: Track, begin: int = 0, end: int = 1 << 40) -> frozenset[int]:
+    prefetch.want(track, begin, end).result(10)
+    return track.blocks.missing
+
+
+def flip(file: Path, at: int) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(at)
+        value = opened.read(1)[0]
+        opened.seek(at)
+        opened.write(bytes([value ^ 1]))
+
+
+def test_what_its_writer_has_stamped_is_not_verified_again(place: Path, prefetch) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    assert track.layout.blocks == 4
+    assert judge(prefetch, track) == frozenset()
+    assert prefetch.verified_blocks == 0
+
+
+def test_without_a_stamp_each_block_is_verified_once(place: Path, prefetch) -> None:
+    stamp_path(place / "video.track").unlink()
+    track = Track.open(place, TrackKind.VIDEO)
+    for _ in range(3):
+        assert judge(prefetch, track, 5 << 20, 6 << 20) == frozenset()
+    assert prefetch.verified_blocks == 1
+    judge(prefetch, track)
+    assert prefetch.verified_blocks == 4
+
+
+def test_a_changed_byte_is_found_although_there_is_a_stamp(place: Path, prefetch) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    assert judge(prefetch, track) == frozenset()
+    flip(place / "video.track", (4 << 20) + 77)
+    assert judge(prefetch, track) == {1}
+    assert prefetch.bad_blocks == 1
+    # Mended in place, it may be sent again once somebody says which blocks are here.
+    flip(place / "video.track", (4 << 20) + 77)
+    track.blocks.missing = frozenset()
+    assert judge(prefetch, track) == frozenset()
+
+
+def test_only_what_is_sent_soon_is_read(place: Path, prefetch) -> None:
+    stamp_path(place / "video.track").unlink()
+    flip(place / "video.track", 13 << 20)
+    track = Track.open(place, TrackKind.VIDEO)
+    assert judge(prefetch, track, 0, 8 << 20) == frozenset()
+    assert judge(prefetch, track, 8 << 20, 13 << 20) == {3}
+
+
+def test_a_file_that_was_cut_short_has_lost_its_end(place: Path, prefetch) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    assert judge(prefetch, track) == frozenset()
+    os.truncate(place / "video.track", (5 << 20))
+    assert judge(prefetch, track, 0, 1000) == {1, 2, 3}
+
+
+def test_a_file_that_was_deleted_or_replaced_is_still_what_was_mapped(
+    place: Path, prefetch
+) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    assert judge(prefetch, track) == frozenset()
+    other = place / "other"
+    other.write_bytes(b"x" * track.layout.data_bytes)
+    other.rename(place / "video.track")
+    assert judge(prefetch, track) == frozenset()
+    (place / "video.track").unlink()
+    assert judge(prefetch, track) == frozenset()
+
+
+def test_blocks_that_others_left_out_stay_left_out(place: Path, prefetch) -> None:
+    stamp_path(place / "video.track").unlink()
+    track = Track.open(place, TrackKind.VIDEO)
+    track.blocks.missing = frozenset({2})
+    assert judge(prefetch, track) == {2}
+    assert prefetch.verified_blocks == 3
+
+
+def test_a_stamp_of_another_state_of_the_file_says_nothing(place: Path, prefetch) -> None:
+    stamp(place / "video.track")
+    os.utime(place / "video.track", ns=(1, 1))
+    judge(prefetch, Track.open(place, TrackKind.VIDEO))
+    assert prefetch.verified_blocks == 4
+
+
+def test_it_returns_at_once_while_the_disk_hangs(place: Path, prefetch, monkeypatch) -> None:
+    hanging, go_on = threading.Event(), threading.Event()
+    fstat = os.fstat
+
+    def hang(descriptor: int) -> os.stat_result:
+        hanging.set()
+        go_on.wait(10)
+        return fstat(descriptor)
+
+    monkeypatch.setattr("playout.pump.prefetch.os.fstat", hang)
+    track = Track.open(place, TrackKind.VIDEO)
+    waiting = [prefetch.want(track, 0, 1000) for _ in range(100)]
+    assert hanging.wait(10)
+    assert not any(each.done() for each in waiting)
+    assert len(set(map(id, waiting))) <= 2, "one at work, and one that stands for all that wait"
+    go_on.set()
+    for each in waiting:
+        each.result(10)
+
+
+def test_a_feed_steps_over_what_was_found_bad_ahead_of_it(tmp_path: Path, prefetch) -> None:
+    items = [
+        write_item(tmp_path, name, FRAMES, gop=30, picture_bytes=PICTURE_BYTES) for name in "ab"
+    ]
+    shelf, substituted = Shelf(), []
+    feed = Feed(programme_of(*items), shelf, on_substitute=substituted.append)
+    feed.open(0)
+    flip(Path(items[0].video) / "video.track", (4 << 20) + 5)
+    for until in range(250, 40_000, 250):
+        for judged in ReadAhead(prefetch).look(feed):
+            judged.result(10)
+        feed.take(until, [])
+    assert [(s.item_id, s.error.code) for s in substituted] == [("a", "track.incomplete")]
+
+
+def test_reading_ahead_reaches_into_the_next_item(tmp_path: Path) -> None:
+    items = [write_item(tmp_path, name, 90, picture_bytes=1000) for name in "ab"]
+    feed = Feed(programme_of(*items), Shelf())
+    feed.open(0)
+    found = {
+        (track.directory.name, track.kind): (begin, end)
+        for track, begin, end in feed.upcoming(0, 5000)
+    }
+    assert set(found) == {(name, kind) for name in "ab" for kind in TrackKind}
+    assert found["a", TrackKind.VIDEO][0] == 0
+    assert 60_000 < found["b", TrackKind.VIDEO][1] < 80_000
