@@ -51,6 +51,9 @@ QUIET_REPORT_NS = 900_000_000
 NODE_FRESH = timedelta(seconds=20)
 """A node that renewed within this time can take over the outputs of a draining one."""
 
+FOLLOW_NS = 10_000_000_000
+"""What is on air is planned anew at least this often."""
+
 REPLAY_NS = 60_000_000_000
 """Versions that were replaced longer ago than this are no longer told to the pump."""
 
@@ -80,11 +83,19 @@ class LocalTracks(Protocol):
     """The tracks that lie on this machine."""
 
     def bring(self, track_ids: set[str]) -> None:
-        """Begin to fetch what is missing; returns at once."""
+        """Learn of tracks; returns at once."""
+        ...
+
+    def follow(self, programmes: Mapping[str, Programme]) -> None:
+        """Fetch what these programmes (by output, with ids of tracks) need; returns at once."""
+        ...
+
+    def horizon_seconds(self, output_id: str) -> float | None:
+        """Media of the output on this disk from now on; None where that is not bounded."""
         ...
 
     def is_here(self, track_id: str) -> bool:
-        """Whether the whole track lies here, verified."""
+        """Whether what is due of the track soon lies here, verified."""
         ...
 
     def directory(self, track_id: str) -> str:
@@ -114,6 +125,7 @@ class DatabaseEngine:
         self._wishes: dict[UUID, _Wish] = {}
         self._refused: dict[UUID, tuple[str, str]] = {}
         self._reported: dict[UUID, OutputReport] = {}
+        self._followed: tuple[int, frozenset[tuple[UUID, int]]] = (0, frozenset())
 
     # -- playout.supervisor.ports.Leases --------------------------------------------------------
 
@@ -161,6 +173,8 @@ class DatabaseEngine:
             return []
         tokens = {UUID(each.output_id): each.token for each in leases}
         outputs, versions, giving_away = self._transact(lambda: self._read_wishes(node, tokens))
+        wanted = [o for o in outputs if o.desired == Desired.ON and tokens[o.pk] == o.token]
+        self._follow([(o, self._wish(o, versions.get(o.stream_id, []))) for o in wanted])
         found = []
         for output in outputs:
             if tokens[output.pk] != output.token:
@@ -251,6 +265,20 @@ class DatabaseEngine:
         self._wishes[output.pk] = wish
         return wish
 
+    def _follow(self, wished: Sequence[tuple[Output, _Wish]]) -> None:
+        """Say what is on air here, when that has changed and from time to time."""
+        now = self._boottime_ns()
+        about = frozenset((output.pk, wish.generation) for output, wish in wished)
+        if about == self._followed[1] and now - self._followed[0] < FOLLOW_NS:
+            return
+        self._followed = now, about
+        programmes = {
+            str(output.pk): wish.programme for output, wish in wished if wish.programme is not None
+        }
+        for programme in programmes.values():
+            self._tracks.bring(schedule.tracks(programme))
+        self._tracks.follow(programmes)
+
     def _programme(self, output: Output, wish: _Wish) -> Programme | None:
         """The programme, once what is due now lies on this machine.
 
@@ -259,7 +287,6 @@ class DatabaseEngine:
         """
         if wish.programme is None:
             return None
-        self._tracks.bring(schedule.tracks(wish.programme))
         due = schedule.tracks_due(wish.programme, now_ns=self._utc_ns())
         waiting = output.state in (State.IDLE, State.PREPARING)
         if waiting and not all(self._tracks.is_here(track) for track in due):
@@ -381,7 +408,7 @@ class DatabaseEngine:
             "joins": report.joins,
             "jumps": report.jumps,
             "substitutions": report.substitutions,
-            "cache_horizon_s": self._horizon(report.output_id),
+            "cache_horizon_s": self._tracks.horizon_seconds(report.output_id),
             "item_id": report.item_id[:64],
             "item_position_ms": report.item_position_ms,
             "next_item_id": report.next_item_id[:64],
@@ -389,9 +416,6 @@ class DatabaseEngine:
             "error_text": text[:500],
             "retry_at": _moment(report.retry_at_ns),
         }
-
-    def _horizon(self, output_id: str) -> float | None:
-        return None
 
     def _keep_as_run(self, outputs: dict[UUID, Output], reports: Sequence[OutputReport]) -> None:
         """One row for each stretch, however often it is told."""

@@ -36,6 +36,12 @@ class Shelf:
     def bring(self, track_ids):
         self.asked |= track_ids
 
+    def follow(self, programmes):
+        self.followed = set(programmes)
+
+    def horizon_seconds(self, output_id):
+        return 7200.0
+
     def is_here(self, track_id):
         return track_id in self.here
 

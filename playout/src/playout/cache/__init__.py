@@ -1,0 +1,1 @@
+"""Blocks of tracks on local disk: what airs first is here first."""
