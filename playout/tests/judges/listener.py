@@ -12,7 +12,10 @@ from judges.tools import end, ffmpeg, free_port, listens, wait_until
 class FfmpegListener:
     """Receives one session at `url` and copies it to a file; ends when the publisher leaves."""
 
-    def __init__(self, directory: Path, *, app: str = "app", key: str = "key") -> None:
+    def __init__(
+        self, directory: Path, *, app: str = "app", key: str = "key", absolute: bool = False
+    ) -> None:
+        """With `absolute` the file keeps the timestamps that came; else it begins at 0."""
         self.port = free_port()
         self.url = f"rtmp://127.0.0.1:{self.port}/{app}/{key}"
         self.file = directory / f"listener-{self.port}.flv"
@@ -20,7 +23,8 @@ class FfmpegListener:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [ffmpeg(), "-nostdin", "-hide_banner", "-y", "-listen", "1", "-i", self.url,
-                 "-c", "copy", "-flush_packets", "1", str(self.file)],
+                 "-c", "copy", *(["-copyts"] if absolute else []), "-flush_packets", "1",
+                 str(self.file)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         wait_until(lambda: listens(self.port), seconds=10, what="ffmpeg to listen")

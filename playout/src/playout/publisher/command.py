@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import os
 import signal
 import sys
-import tomllib
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from playout import clock
 from playout.errors import AddressInvalid, PlayoutError, ProgrammeError, TracksDisagree
-from playout.media import TrackKind
+from playout.publisher import programme_file
 from playout.publisher.address import Address, parse_address
 from playout.publisher.output import Output, OutputOptions
+from playout.publisher.programme_file import Lists
 from playout.publisher.transport import tls_context
 from playout.pump.aired import Substitution
 from playout.pump.prefetch import Prefetch
 from playout.pump.shelf import Shelf
-from playout.timeline.programme import Item, Programme, Sound, SoundVersion, Version
+from playout.timebase import frame_at_ns, frame_ms
+from playout.timeline import edits
+from playout.timeline.programme import Programme
 
 KEY_VARIABLE = "PLAYOUT_KEY"
 _STATUS_SECONDS = 1.0
+_CONNECT_SECONDS = 1.0
+"""A programme whose epoch is to come connects so long before it."""
+_EDIT_LEAD_MS = 3000
+"""An edit takes effect no sooner, well behind what has been sent already."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--audio", nargs="+", type=Path, default=[], metavar="DIR", help="loop these as sound"
     )
+    parser.add_argument(
+        "--at", choices=("item", "key"), default="item",
+        help="an edit of the file takes over where an item ends, or at the next key frame",
+    )  # fmt: skip
     parser.add_argument("--key-file", type=Path, metavar="FILE", help="read the stream key there")
     parser.add_argument("--key-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--ca-file", metavar="FILE", help="trust these certificates instead")
@@ -55,8 +66,8 @@ def _seconds(text: str) -> Fraction:
 def run(args: argparse.Namespace) -> int:
     """Put the programme on air; 0 when it ended as asked, 1 when it never got there."""
     address = _address(args)
-    programme = load_programme(args)
-    return asyncio.run(_air(address, programme, args))
+    lists, programme = load_lists(args), load_programme(args)
+    return asyncio.run(_air(address, lists, programme, args))
 
 
 def _address(args: argparse.Namespace) -> Address:
@@ -95,76 +106,89 @@ def _hide_key(url: str, key: str) -> None:
     os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
 
 
+def load_lists(args: argparse.Namespace) -> Lists:
+    """What the arguments want played; raises `ProgrammeError` when they contradict each other."""
+    if args.programme is None:
+        return programme_file.of_paths(args.items, args.audio, loop=args.loop)
+    if args.items:
+        raise ProgrammeError("Give tracks or a programme file, not both.", advice="")
+    lists = programme_file.read(args.programme, loop=args.loop)
+    if args.audio:
+        audio = programme_file.of_paths([], args.audio, loop=True).audio
+        lists = replace(lists, audio=audio)
+    return lists
+
+
 def load_programme(args: argparse.Namespace) -> Programme:
-    """The programme that the arguments describe.
+    """The programme that the arguments describe; without an epoch of its own it begins now.
 
     Raises `ProgrammeError` or `TrackError` when it cannot be played.
     """
-    shelf = Shelf()
-    loop = args.loop
-    paths = [(path, "") for path in args.items]
-    audio = [(path, "") for path in args.audio]
-    if args.programme is not None:
-        if paths:
-            raise ProgrammeError("Give tracks or a programme file, not both.", advice="")
-        values = _read_toml(args.programme)
-        loop = loop or bool(values.get("loop", False))
-        base = args.programme.parent
-        paths = _entries(values.get("items"), base, args.programme)
-        audio = audio or _entries(values.get("audio", []), base, args.programme)
-    if not paths:
-        raise ProgrammeError("There is nothing to play.", advice="Name at least one directory.")
-    items = []
-    video = shelf.track(str(paths[0][0]), TrackKind.VIDEO)
-    for number, (path, title) in enumerate(paths, start=1):
-        track = shelf.track(str(path), TrackKind.VIDEO)
-        if not audio:
-            shelf.track(str(path), TrackKind.AUDIO)
-        one, other = track.description, video.description
-        if (one.rate, one.width, one.height) != (other.rate, other.width, other.height):
-            raise TracksDisagree(
-                f"{path} was prepared for {one.profile}, {paths[0][0]} for {other.profile}."
+    lists = load_lists(args)
+    epoch_ns = clock.utc_ns() if lists.epoch_ns is None else lists.epoch_ns
+    return programme_file.programme(lists, epoch_ns=epoch_ns)
+
+
+class _Edits:
+    """The programme file of what is on air: read again when it changes or a signal comes."""
+
+    def __init__(self, args: argparse.Namespace, lists: Lists, output: Output) -> None:
+        self._args = args
+        self._lists = lists
+        self._output = output
+        self._asked = False
+        self._seen = self._state()
+
+    def _state(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._args.programme.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    def ask(self) -> None:
+        """Read it again soon, whether it has changed or not."""
+        self._asked = True
+
+    async def follow(self, console: _Console) -> None:
+        """Put what has changed on air, on the same connection; an unreadable file changes nothing.
+
+        A file that is gone for a moment is one that is being replaced.
+        """
+        state = self._state()
+        if not self._asked and (state is None or state == self._seen):
+            return
+        self._asked, self._seen = False, state
+        try:
+            await self._take()
+        except PlayoutError as error:
+            console.edit_refused(error)
+        else:
+            console.edited(self._output)
+
+    async def _take(self) -> None:
+        output, args = self._output, self._args
+        lists = await asyncio.to_thread(load_lists, args)
+        if lists.epoch_ns != self._lists.epoch_ns:
+            raise ProgrammeError(
+                "The epoch of a programme on air cannot change.",
+                advice="Put the old one back into the file, or start again.",
             )
-        items.append(Item(f"{number}", str(path), str(path), track.frames, title or path.name))
-    first_sound = shelf.track(str(audio[0][0] if audio else paths[0][0]), TrackKind.AUDIO)
-    sounds = tuple(
-        Sound(
-            f"{number}",
-            str(path),
-            shelf.track(str(path), TrackKind.AUDIO).description.content_frames,
-            title or path.name,
+        wanted = await asyncio.to_thread(
+            programme_file.programme, lists, epoch_ns=output.programme.epoch_ns
         )
-        for number, (path, title) in enumerate(audio, start=1)
-    )
-    return Programme(
-        epoch_ns=clock.utc_ns(),
-        video_rate=video.description.rate,
-        audio_rate=first_sound.description.rate,
-        versions=(Version(1, 0, tuple(items), loop=loop),),
-        sound_versions=(SoundVersion(1, 0, sounds),) if sounds else (),
-        profile=video.description.profile,
-    )
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProgrammeError(f"The programme file {path} cannot be read: {error}.") from error
-
-
-def _entries(values: object, base: Path, source: Path) -> list[tuple[Path, str]]:
-    try:
-        return [
-            (base / str(value["path"]), str(value.get("title", "")))
-            for value in values  # type: ignore[attr-defined]
-        ]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ProgrammeError(
-            f"{source} has no list of items with a path each.",
-            advice='Write [[items]] and path = "DIR" for each item.',
-        ) from error
+        if wanted.profile != output.programme.profile:
+            raise TracksDisagree(
+                f"The programme on air is {output.programme.profile}, "
+                f"the file wants {wanted.profile}."
+            )
+        now_ms = max(0, output.now_ms())
+        rate = output.programme.video_rate
+        at_frame = frame_at_ns((now_ms + _EDIT_LEAD_MS) * 1_000_000, rate)
+        output.replace_programme(
+            edits.towards(output.programme, wanted, at_frame=at_frame, at=args.at)
+        )
+        self._lists = lists
 
 
 class _Console:
@@ -222,6 +246,24 @@ class _Console:
             end=what.end,
         )
 
+    def edited(self, output: Output) -> None:
+        version = output.programme.versions[-1]
+        rate = output.programme.video_rate
+        ahead = frame_ms(version.effective_from, rate) - output.now_ms()
+        when = f"in {ahead / 1000:.1f} s" if ahead > 0 else "already"
+        self._say(
+            "edited",
+            f"The programme was read again; version {version.n} is on air {when}.",
+            version=version.n,
+            effective_from=version.effective_from,
+            items=len(version.items),
+        )
+
+    def edit_refused(self, error: PlayoutError) -> None:
+        self._say(
+            "edit_refused", f"{error} The programme on air goes on unchanged.", code=error.code
+        )
+
     def status(self, output: Output) -> None:
         progress, (now, following) = output.progress, output.now_and_next()
         if progress is None or not progress.acknowledged or now is None:
@@ -260,29 +302,56 @@ class _Console:
             sys.stderr.flush()
 
 
-async def _air(address: Address, programme: Programme, args: argparse.Namespace) -> int:
+async def _run_from_epoch(output: Output, ahead_ns: int, stopped: asyncio.Event) -> None:
+    """Connect no sooner than the programme has anything to send."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(0, ahead_ns / 1e9 - _CONNECT_SECONDS)):
+            await stopped.wait()
+    await output.run()
+
+
+async def _air(
+    address: Address, lists: Lists, programme: Programme, args: argparse.Namespace
+) -> int:
     console = _Console(as_json=args.json)
     end_frame = None
+    rate, ahead_ns = programme.video_rate, 0
+    if lists.epoch_ns is not None:
+        ahead_ns = programme.epoch_ns - clock.utc_ns()
     if args.seconds is not None:
-        end_frame = max(1, int(args.seconds * programme.video_rate))
+        end_frame = max(1, int(args.seconds * rate)) + max(0, frame_at_ns(-ahead_ns, rate))
     options = OutputOptions(
         tls=tls_context(args.ca_file) if address.tls else None,
-        start_on_connect=True,
+        start_on_connect=lists.epoch_ns is None,
         end_frame=end_frame,
         prefetch=Prefetch(),
     )
     output = Output(address, programme, Shelf(), console, options=options)
     loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop() -> None:
+        output.stop()
+        stopped.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, output.stop)
-    running = asyncio.create_task(output.run(), name="output")
+        loop.add_signal_handler(number, stop)
+    edited = None
+    if args.programme is not None:
+        edited = _Edits(args, lists, output)
+        loop.add_signal_handler(signal.SIGHUP, edited.ask)
+    running = asyncio.create_task(_run_from_epoch(output, ahead_ns, stopped), name="output")
     gc.freeze()
-    deadline = None if args.seconds is None else loop.time() + float(args.seconds) + 5
+    deadline = None
+    if args.seconds is not None:
+        deadline = loop.time() + float(args.seconds) + 5 + max(0, ahead_ns / 1e9)
     while not running.done():
         await asyncio.wait((running,), timeout=_STATUS_SECONDS)
         console.status(output)
+        if edited is not None and not running.done():
+            await edited.follow(console)
         if deadline is not None and output.sessions == 0 and loop.time() > deadline:
-            output.stop()
+            stop()
     await running
     console.summary(output)
     if console.failure is not None and not console.was_on_air:

@@ -27,7 +27,7 @@ from playout.timeline.programme import (
     V,
     Version,
 )
-from playout.timeline.resolve import find
+from playout.timeline.resolve import audio_boundary, find
 
 At = Literal["item", "key"]
 """A change takes effect where an item ends, or at the next key frame."""
@@ -412,3 +412,61 @@ def _follow(
 
 def _names(version: Version | SoundVersion) -> list[tuple[str, int]]:
     return [(entry.id, entry.weight) for entry in version.entries]
+
+
+# -- lists kept elsewhere ----------------------------------------------------------------------
+
+
+def towards(
+    programme: Programme, wanted: Programme, *, at_frame: int, at: At = "item"
+) -> Programme:
+    """`programme`, on its own time line, brought to play the lists of `wanted` from then on.
+
+    The first version of `wanted` says what is to be played, in which order and whether for ever;
+    where it begins means nothing. With `at` "item" the item on air ends first, with "key" it is
+    left at the next key frame; either way what would have come next is next (see `follow`). Filler
+    and slate change at once. Sound that becomes a programme of its own counts from the epoch.
+    Versions that were replaced long ago are dropped.
+    """
+    new = wanted.versions[0]
+    changed = replace(programme, filler=wanted.filler, slate=wanted.slate, cards=wanted.cards)
+    current = programme.versions[-1]
+    if (current.items, current.loop, current.seed) != (new.items, new.loop, new.seed):
+        versions = follow(
+            programme, at_frame=at_frame, items=new.items, loop=new.loop, seed=new.seed
+        )
+        if versions and at == "key":
+            boundary = _boundary(programme.versions, at_frame, gop_frames(programme))
+            if boundary is not None:
+                versions = (replace(versions[0], effective_from=boundary),)
+        changed = replace(changed, versions=_appended(changed.versions, versions))
+    aac_frame = audio_boundary(programme, at_frame)
+    if not wanted.is_radio or not programme.is_radio:
+        changed = replace(changed, sound_versions=wanted.sound_versions)
+    else:
+        sound, other = wanted.sound_versions[0], programme.sound_versions[-1]
+        if (other.sounds, other.loop, other.seed) != (sound.sounds, sound.loop, sound.seed):
+            newer = follow_sounds(
+                programme, at_frame=aac_frame, sounds=sound.sounds, loop=sound.loop,
+                seed=sound.seed,
+            )  # fmt: skip
+            changed = replace(changed, sound_versions=_appended(changed.sound_versions, newer))
+    keep_from = at_frame - round(_KEPT_SECONDS * programme.video_rate)
+    return replace(
+        changed,
+        versions=_recent(changed.versions, keep_from),
+        sound_versions=_recent(
+            changed.sound_versions, audio_boundary(programme, max(0, keep_from))
+        ),
+    )
+
+
+_KEPT_SECONDS = 120
+"""A session that opens now begins no further back than its lead and one group of pictures."""
+
+
+def _recent(versions: tuple[V, ...], since: int) -> tuple[V, ...]:
+    first = 0
+    while first + 1 < len(versions) and versions[first + 1].effective_from <= since:
+        first += 1
+    return versions[first:]
