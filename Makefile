@@ -25,7 +25,8 @@ test-fast: dev  ## unit, property and simulation tests, under a minute
 	$(PYTEST) -n 2 $(FAST)
 
 test-full: test  ## and the long cases
-	$(PYTEST) -m slow
+	$(PYTEST) -n 2 -m "slow and not integration and not browser"
+	$(PYTEST) -m "slow and (integration or browser)"
 
 lint: dev  ## style, types, import rule
 	$(PY) -m ruff check $(TREES)
@@ -37,11 +38,11 @@ format: dev  ## let ruff rewrite what it can
 	$(PY) -m ruff check --fix $(TREES)
 	$(PY) -m ruff format $(TREES)
 
-lab: dev programs  ## faults against real servers, at production constants
-	$(PYTEST) -m "slow and integration"
+lab: dev programs  ## faults against real processes, at production constants, into bench/results/lab.json
+	$(PY) scripts/lab
 
-soak: dev programs  ## streams for HOURS (default 1), judged by what arrived
-	$(PY) -m playout bench density --streams 20 --seconds $$(( $${HOURS:-1} * 3600 )) --json
+soak: dev programs  ## 20 streams for HOURS (default 1), a fault a minute, into bench/results/soak.json
+	$(PY) scripts/lab soak $${HOURS:-1}
 
 bench: dev programs  ## measure, and write bench/results/latest.json and pages.json
 	$(PY) scripts/bench
