@@ -87,10 +87,12 @@ class Lab:
 class Node:
     """A control in this process with pumps of its own."""
 
-    def __init__(self, directory: Path, name: str, store: MemoryStore) -> None:
+    def __init__(
+        self, directory: Path, name: str, store: MemoryStore, *, hang_seconds: float = 10.0
+    ) -> None:
         self.directory = directory / name
         self.store = StoreLink(store)
-        self.config = NodeConfig(name, self.directory, policy="private")
+        self.config = NodeConfig(name, self.directory, policy="private", hang_seconds=hang_seconds)
         self._stop = asyncio.Event()
         self._leave = False
         self._task = asyncio.create_task(
@@ -144,9 +146,9 @@ class Scene:
         self.store = MemoryStore()
         self.nodes: list[Node] = []
 
-    def node(self, name: str) -> Node:
-        """Start another node."""
-        self.nodes.append(Node(self.directory, name, self.store))
+    def node(self, name: str, *, hang_seconds: float = 10.0) -> Node:
+        """Start another node, which kills a pump that gets no turn for `hang_seconds`."""
+        self.nodes.append(Node(self.directory, name, self.store, hang_seconds=hang_seconds))
         self.store.other_nodes = len(self.nodes) - 1
         return self.nodes[-1]
 
@@ -324,7 +326,8 @@ async def refused(lab: Lab) -> None:
 async def zombie(lab: Lab) -> None:
     """F7 and F36: the holder is frozen for 40 s while another node takes over."""
     async with scene(lab, "F7") as air:
-        first = air.node("a")
+        # Its control must not put an end to the frozen pump: it is to wake up.
+        first = air.node("a", hang_seconds=3600.0)
         air.want()
         await air.steady()
         air.node("b")
