@@ -216,3 +216,20 @@ def test_a_server_that_is_away_is_asked_again_and_again_but_not_hammered(tmp_pat
         assert len(scene.ingest.sessions) == 2
 
     simulate(tmp_path, test)
+
+
+def test_a_line_that_breaks_every_dozen_seconds_is_no_fault_of_the_key(tmp_path: Path) -> None:
+    """What was acknowledged for ten seconds was accepted, however soon it ends then."""
+
+    async def test(scene: Scene) -> None:
+        for _ in range(8):
+            count = len(scene.ingest.sessions)
+            while len(scene.ingest.sessions) == count:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(10.8)
+            scene.network.reset(HOST)
+        await asyncio.sleep(1)
+        assert set(scene.heard.codes) == {"ingest.lost"}
+        assert len(scene.ingest.sessions) == 9
+
+    simulate(tmp_path, test)

@@ -138,7 +138,7 @@ class Output:
         self._feed: Feed | None = None
         self._stopped = asyncio.Event()
         self._acknowledged_at: float | None = None
-        self._was_publishing = False
+        self._published_at: float | None = None
         self._resume_at: int | None = None
 
     # -- what it is doing -------------------------------------------------------------------
@@ -219,9 +219,10 @@ class Output:
                 break
             now = loop.time()
             stable = STABLE_SECONDS * scale
-            if self._acknowledged_at is not None and now - self._acknowledged_at > stable:
+            published = now if self._published_at is None else self._published_at
+            if self._acknowledged_at is not None and now - published > stable:
                 attempt, suspicious, down_since = 0, 0, now
-            elif isinstance(failure, ConnectionLost) and self._was_publishing:
+            elif isinstance(failure, ConnectionLost) and self._published_at is not None:
                 suspicious += 1
                 if suspicious >= SUSPICIOUS_SESSIONS:
                     failure = StreamKeyRejected(
@@ -250,7 +251,7 @@ class Output:
                 await self._pause(wait)
 
     async def _run_session(self, address: Address) -> None:
-        self._was_publishing = False
+        self._published_at = None
         resume_at, self._resume_at = self._resume_at, None
         options = self._options
         feed = Feed(
@@ -337,7 +338,7 @@ class Output:
         self._listener.acknowledged()
 
     def _on_first_media(self) -> None:
-        self._was_publishing = True
+        self._published_at = asyncio.get_running_loop().time()
         self.sessions += 1
 
     async def _pause(self, seconds: float) -> None:
