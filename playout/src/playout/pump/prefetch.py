@@ -13,6 +13,7 @@ Each disk has a thread of its own: one that hangs keeps nobody else's media wait
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import mmap
@@ -22,6 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from playout.pump.feed import Feed
 from playout.tracks.reader import NONE_MISSING, Track
@@ -41,6 +43,15 @@ MAX_WAITING = 20_000
 """Ranges that wait for one disk; of a disk that hangs, the rest is not asked for."""
 KEPT = 2048
 """Tracks whose files stay open here; those not wanted for longest are closed."""
+
+
+class Range(NamedTuple):
+    """Bytes `begin` to `end` of a track's file; those from `fresh` on were not asked for before."""
+
+    track: Track
+    begin: int
+    end: int
+    fresh: int
 
 
 @dataclass(slots=True)
@@ -111,14 +122,27 @@ class Prefetch:
         self._lock = threading.Lock()
         self._buffers = threading.local()
 
-    def want(self, track: Track, begin: int, end: int, *, fresh: int | None = None) -> Future[None]:
+    def want(self, track: Track, begin: int, end: int) -> Future[None]:
         """Bytes `begin` to `end` of the file of `track` are sent soon; done when they are judged.
 
-        Returns at once. Those from `fresh` on were not asked for before, and are read.
+        Returns at once.
         """
         end = min(end, track.layout.data_bytes)
-        job = _Range(self, track, begin, end, begin if fresh is None else max(begin, fresh))
-        return self._disk(track).do((id(track), begin // track.layout.block_bytes), job)
+        (judged,) = self.want_all((id(track), begin), [Range(track, begin, end, begin)])
+        return judged
+
+    def want_all(self, key: object, ranges: list[Range]) -> list[Future[None]]:
+        """The same for several ranges, with one turn of the thread of each disk.
+
+        What the same `key` still waits for is replaced.
+        """
+        by_disk: dict[_Disk, list[Range]] = {}
+        for each in ranges:
+            by_disk.setdefault(self._disk(each.track), []).append(each)
+        return [
+            disk.do(key, functools.partial(self._judge_all, of_disk))
+            for disk, of_disk in by_disk.items()
+        ]
 
     def close(self) -> None:
         """End the threads, and forget all files."""
@@ -150,8 +174,12 @@ class Prefetch:
 
     # -- in a disk's thread -----------------------------------------------------------------
 
-    def judge(self, track: Track, begin: int, end: int, fresh: int) -> None:
-        """Advise, compare and verify; called in the thread of the track's disk."""
+    def _judge_all(self, ranges: list[Range]) -> None:
+        for each in ranges:
+            self._judge(*each)
+
+    def _judge(self, track: Track, begin: int, end: int, fresh: int) -> None:
+        """Advise, compare and verify."""
         file = self._file(track)
         if file is None:
             self._mark(track, frozenset(range(track.layout.blocks)), "cannot be opened any more")
@@ -232,18 +260,6 @@ class Prefetch:
         return file
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    prefetch: Prefetch
-    track: Track
-    begin: int
-    end: int
-    fresh: int
-
-    def __call__(self) -> None:
-        self.prefetch.judge(self.track, self.begin, self.end, self.fresh)
-
-
 class ReadAhead:
     """The part of one session: tells `prefetch` what its feed sends next."""
 
@@ -254,14 +270,14 @@ class ReadAhead:
     def look(self, feed: Feed) -> list[Future[None]]:
         """Ask for all that `feed` sends within the window; done when it is judged."""
         prefetch, before = self._prefetch, self._asked
-        self._asked, judged = {}, []
+        self._asked, ranges = {}, []
         for track, begin, end in feed.upcoming(prefetch.window_bytes, MIN_WINDOW_MS):
             asked = before.get(track, begin)
             # A loop that has begun again asks from the beginning.
             fresh = asked if begin <= asked <= end else begin
             self._asked[track] = end
-            judged.append(prefetch.want(track, begin, end, fresh=fresh))
-        return judged
+            ranges.append(Range(track, begin, end, fresh))
+        return prefetch.want_all(self, ranges)
 
 
 def _name(track: Track) -> str:
