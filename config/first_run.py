@@ -30,6 +30,17 @@ SECRET_KEY={secret_key}
 FIELD_ENCRYPTION_KEYS={field_key}
 ALLOWED_HOSTS=127.0.0.1,localhost
 """
+_GOOGLE = """\
+GOOGLE_CLIENT_ID=simulator.apps.googleusercontent.com
+GOOGLE_CLIENT_SECRET=simulator-secret
+GOOGLE_AUTHORIZE_URL={base}/o/oauth2/v2/auth
+GOOGLE_TOKEN_URL={base}/token
+GOOGLE_REVOKE_URL={base}/revoke
+GOOGLE_USERINFO_URL={base}/oauth2/v2/userinfo
+YOUTUBE_API_BASE={base}
+YOUTUBE_WATCH_BASE={base}/watch?v=
+"""
+"""The client that every simulator knows; its secret opens nothing else."""
 _MANAGED = "# Below: addresses of the embedded services, kept up to date by `make up`.\n"
 
 
@@ -52,7 +63,7 @@ def settle(environment: MutableMapping[str, str]) -> Path:
         except BlockingIOError:
             # It runs: its ports are taken by itself, and its addresses must stay. `up` says so.
             return data_dir
-        _write_env(data_dir)
+        _write_env(data_dir, has_google=bool(environment.get("GOOGLE_CLIENT_ID")))
     return data_dir
 
 
@@ -61,7 +72,7 @@ def lock_path(data_dir: Path) -> Path:
     return data_dir / "run" / "up.lock"
 
 
-def _write_env(data_dir: Path) -> None:
+def _write_env(data_dir: Path, *, has_google: bool) -> None:
     env_file = data_dir / ".env"
     known = env_file.read_text(encoding="utf-8") if env_file.exists() else ""
     kept, _, managed = known.partition(_MANAGED)
@@ -70,7 +81,9 @@ def _write_env(data_dir: Path) -> None:
             secret_key=secrets.token_urlsafe(48),
             field_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         )
-    content = kept.rstrip("\n") + "\n\n" + _MANAGED + _addresses(data_dir, managed)
+    has_google = has_google or "GOOGLE_CLIENT_ID=" in kept
+    addresses = _addresses(data_dir, managed, simulates_google=not has_google)
+    content = kept.rstrip("\n") + "\n\n" + _MANAGED + addresses
     if content != known:
         _write_privately(env_file, content)
 
@@ -98,7 +111,7 @@ def socket_path(data_dir: Path) -> Path:
     return private / "valkey.sock"
 
 
-def _addresses(data_dir: Path, remembered: str) -> str:
+def _addresses(data_dir: Path, remembered: str, *, simulates_google: bool) -> str:
     ports: dict[str, int] = {}
     for line in remembered.splitlines():
         name, _, value = line.partition("=")
@@ -108,12 +121,15 @@ def _addresses(data_dir: Path, remembered: str) -> str:
     rtmp = _usable_port(ports.get("INGEST_SIMULATOR_URL", 0))
     http = _usable_port(ports.get("INGEST_SIMULATOR_HTTP", 0), other_than=rtmp)
     path = socket_path(data_dir)
+    # Whoever brings a client of Google's means the real one: the simulator's addresses stay away.
+    google = _GOOGLE.format(base=f"http://127.0.0.1:{http}") if simulates_google else ""
     return (
         f"REDIS_URL=unix://{path}?db=1\n"
         f"CELERY_BROKER_URL=redis+socket://{path}?virtual_host=0\n"
         f"INGEST_SIMULATOR_URL=rtmp://127.0.0.1:{rtmp}/live2\n"
         f"INGEST_SIMULATOR_HTTP=http://127.0.0.1:{http}\n"
         f"DESTINATION_ALLOWLIST=127.0.0.1:{rtmp}\n"
+        f"{google}"
     )
 
 

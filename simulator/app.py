@@ -14,7 +14,7 @@ from simulator.api.streams import Addresses
 from simulator.api.videos import MAX_THUMBNAIL_BYTES
 from simulator.control import Control
 from simulator.description import Description
-from simulator.ingest import MAX_VIEWERS, Ingest
+from simulator.ingest import MAX_VIEWERS, Ingest, Publisher
 from simulator.lifecycle import ENDED, LifeCycle
 from simulator.oauth import OAuth
 from simulator.web import (
@@ -31,7 +31,7 @@ from simulator.web import (
     redirect,
     send_answer,
 )
-from simulator.world import World
+from simulator.world import Record, World
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ _PLAYER = Path(__file__).parents[1] / "static" / "vendor" / "mpegts.js"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MAX_BODY = MAX_THUMBNAIL_BYTES + (1 << 20)
 _FLV = re.compile(r"/watch/([A-Za-z0-9_-]{11})\.flv")
+_LIVE = re.compile(r"/live/([0-9a-f]{16})\.flv")
 _PICTURE = re.compile(r"/vi/([A-Za-z0-9_-]{1,64})/[a-z]+\.jpg")
 _WATCHABLE = frozenset(LifeCycle) - ENDED - {LifeCycle.CREATED, LifeCycle.READY}
 
@@ -132,6 +133,11 @@ class Simulator:
             return self._channel_live(path.split("/")[2])
         if found := _FLV.fullmatch(path):
             return self._flv(found[1])
+        if path == "/status.json" and self.ingest is not None:
+            return json_answer(self.ingest.status())
+        if found := _LIVE.fullmatch(path):
+            publisher = self.ingest.received_as(found[1]) if self.ingest else None
+            return self._shown(publisher)
         if found := _PICTURE.fullmatch(path):
             return self._picture(found[1])
         return pages.missing()
@@ -146,6 +152,10 @@ class Simulator:
             return json_answer({"detail": "This broadcast is not on air."}, 404)
         bound = record.truth["contentDetails"].get("boundStreamId", "")
         publisher = self.ingest.latest(bound) if self.ingest else None
+        return self._shown(publisher, record)
+
+    def _shown(self, publisher: Publisher | None, record: Record | None = None) -> Answer:
+        """What a publisher sends; where it is a broadcast's, for as long as that is on air."""
         if self.ingest is None or publisher is None:
             return json_answer({"detail": "The ingest receives nothing."}, 404)
         if sum(self.world.watchers.values()) >= MAX_VIEWERS:
@@ -154,7 +164,7 @@ class Simulator:
         async def until_over(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             # A broadcast that has ended is seen no longer, whatever the ingest goes on to take.
             async for part in parts:
-                if record.is_deleted or record.state not in _WATCHABLE:
+                if record and (record.is_deleted or record.state not in _WATCHABLE):
                     return
                 yield part
 

@@ -56,7 +56,8 @@ class Behaviour:
     ingest: Literal["up", "refusing", "bad_name", "black_hole", "closing"] = "up"
     """refusing closes at publish, bad_name says so, black_hole accepts and then reads nothing,
     closing accepts and closes at the first media."""
-    unknown_key: Literal["close", "bad_name", "after_media"] = "close"
+    unknown_key: Literal["close", "bad_name", "after_media", "accept"] = "close"
+    """accept takes keys that nobody created, to be watched under /live/ only."""
     ingest_kbps: int = 0
     """Reads no faster than this from each publisher; 0 is no limit."""
     ingest_kick_s: float = 0.0

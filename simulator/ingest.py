@@ -7,15 +7,17 @@ import contextlib
 import logging
 import secrets
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from playout import clock
 from playout.errors import ProtocolViolation
-from playout.ingest.live import stream_id_of
+from playout.ingest.live import shown_name_of, stream_id_of
 from playout.ingest.session import Session
 from playout.ingest.viewer import Viewer
+from playout.ingest.web import describe
 from playout.rtmp.connection import Receiver
 from playout.rtmp.events import (
     ConnectRequested,
@@ -46,7 +48,8 @@ SIDES = {"live2": "primary", "live2?backup=1": "backup"}
 class Publisher:
     """One accepted connection."""
 
-    stream: Record
+    stream: Record | None
+    """None for a key that nobody created."""
     session: Session
     feed: Feed
     cut: asyncio.Event
@@ -72,6 +75,8 @@ class Ingest:
         self.accepted = 0
         """Publishers since the start."""
         self.refused = 0
+        self.began: Counter[str] = Counter()
+        """How many sessions each stream has had, by the id under which it is watched."""
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,29 +116,45 @@ class Ingest:
 
     def latest(self, stream_id: str) -> Publisher | None:
         """Whose picture is shown of a stream: the primary's, and the latest of those."""
-        found = [each for each in self.publishers if each.stream.id == stream_id]
+        found = self._publishers_of(stream_id)
         primary = [each for each in found if each.feed.side == "primary"]
         return max(primary or found, key=lambda each: each.session.number, default=None)
 
     def cut(self, stream_id: str) -> int:
         """Close the connections of a stream at once; returns how many there were."""
-        found = [each for each in self.publishers if each.stream.id == stream_id]
+        found = self._publishers_of(stream_id)
         for each in found:
             each.cut.set()
         return len(found)
+
+    def _publishers_of(self, stream_id: str) -> list[Publisher]:
+        return [each for each in self.publishers if each.stream and each.stream.id == stream_id]
+
+    def received_as(self, live_id: str) -> Publisher | None:
+        """The latest publisher whose session has this id."""
+        found = [each for each in self.publishers if each.session.id == live_id]
+        return max(found, key=lambda each: each.session.number, default=None)
+
+    def status(self) -> dict[str, Any]:
+        """What is received now, in the words of `playout ingest`; no key among them."""
+        streams = [
+            describe(each.session, sessions=self.began[each.session.id]) for each in self.publishers
+        ]
+        return {"streams": streams, "sessions": self.accepted}
 
     async def watch(self, publisher: Publisher) -> AsyncIterator[bytes]:
         """What a publisher sends, as FLV, from its last key frame on."""
         viewer = Viewer(max_bytes=_VIEWER_BYTES)
         watchers = self.world.watchers
-        watchers[publisher.stream.id] = watchers.get(publisher.stream.id, 0) + 1
+        watched = publisher.stream.id if publisher.stream else publisher.session.id
+        watchers[watched] = watchers.get(watched, 0) + 1
         publisher.session.add_viewer(viewer)
         try:
             while data := await viewer.next():
                 yield data
         finally:
             publisher.session.viewers.discard(viewer)
-            watchers[publisher.stream.id] -= 1
+            watchers[watched] -= 1
 
     def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._tasks) >= MAX_CONNECTIONS:
@@ -234,7 +255,7 @@ class _Connection:
                 raise _Closed
         age_s = (clock.monotonic_ns() - self._began) / 1e9
         if behaviour.ingest_kick_s and age_s > self._world.scaled(behaviour.ingest_kick_s):
-            self._world.say("The ingest closed a connection.", stream=self._publisher.stream.id)
+            self._world.say("The ingest closed a connection.", stream=self._publisher.session.name)
             raise _Closed
         if behaviour.ingest_kbps:
             await asyncio.sleep(_READ_BYTES * 8 / 1000 / behaviour.ingest_kbps / 8)
@@ -274,7 +295,8 @@ class _Connection:
             return self._receiver.reject(
                 "NetStream.Publish.BadName", "This stream cannot be published."
             )
-        if stream is None or behaviour.ingest == "closing":
+        is_unknown = stream is None and behaviour.unknown_key != "accept"
+        if is_unknown or behaviour.ingest == "closing":
             self._closes_at_media = True
             return self._receiver.accept()
         ingest, world = self._ingest, self._world
@@ -284,14 +306,16 @@ class _Connection:
             app=request.app,
             stream_name=request.stream_name,
             id=stream_id_of(request.stream_name),
-            name=stream.id,
+            name=stream.id if stream else shown_name_of(request.stream_name, is_secret=False),
             started_at=world.now(),
         )
+        ingest.began[session.id] += 1
         feed = Feed(side=SIDES[request.app.rstrip("/")])
         self._publisher = Publisher(stream, session, feed, asyncio.Event())
         ingest.publishers.append(self._publisher)
-        world.feeds.setdefault(stream.id, []).append(feed)
-        world.say("A publisher connected.", stream=stream.id, side=feed.side)
+        if stream:
+            world.feeds.setdefault(stream.id, []).append(feed)
+        world.say("A publisher connected.", stream=session.name, side=feed.side)
         return self._receiver.accept()
 
     def _refuse(self, stream: Record | None) -> None:
@@ -337,8 +361,10 @@ class _Connection:
         if publisher is None:
             return
         self._ingest.publishers.remove(publisher)
-        feeds = self._world.feeds.get(publisher.stream.id, [])
-        # By identity: two feeds with the same figures are still two.
-        feeds[:] = [each for each in feeds if each is not publisher.feed]
+        if publisher.stream:
+            feeds = self._world.feeds.get(publisher.stream.id, [])
+            # By identity: two feeds with the same figures are still two.
+            feeds[:] = [each for each in feeds if each is not publisher.feed]
         publisher.session.finish("the publisher left")
-        self._world.say("A publisher left.", stream=publisher.stream.id, side=publisher.feed.side)
+        name, side = publisher.session.name, publisher.feed.side
+        self._world.say("A publisher left.", stream=name, side=side)

@@ -74,13 +74,19 @@ def valkey() -> ChildSpec:
 
 
 def receiver() -> ChildSpec:
-    """The small RTMP server that stands in for YouTube."""
-    command = [
-        sys.executable, "-m", "playout", "ingest",
-        "--listen", urlsplit(settings.INGEST_SIMULATOR_URL).netloc,
-        "--http", urlsplit(settings.INGEST_SIMULATOR_HTTP).netloc,
+    """The simulator: it stands in for Google's sign-in, YouTube's API and its ingest.
+
+    Keys that nobody created through the API are taken too, so that a key typed by hand can be
+    tried out.
+    """
+    command: list[str | Path] = [
+        sys.executable, "-m", "simulator",
+        "--port", str(urlsplit(settings.INGEST_SIMULATOR_HTTP).port),
+        "--rtmp-port", str(urlsplit(settings.INGEST_SIMULATOR_URL).port),
+        "--data", Path(settings.DATA_DIR) / "simulator", "--set", "unknown_key=accept",
     ]  # fmt: skip
-    return ChildSpec("receiver", executing(command), _log("receiver"), longest_delay_s=2.0)
+    program = executing(command, PYTHONPATH=str(settings.BASE_DIR))
+    return ChildSpec("receiver", program, _log("receiver"), longest_delay_s=2.0)
 
 
 def web(host: str, port: int) -> ChildSpec:

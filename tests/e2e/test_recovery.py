@@ -135,9 +135,9 @@ def test_a_restarted_receiver_is_found_again(installation: Installation) -> None
 
 
 def _is_receiver_of(installation: Installation, path: Path) -> bool:
-    address = installation.setting("INGEST_SIMULATOR_URL").split("/")[2]
+    port = installation.setting("INGEST_SIMULATOR_URL").split("/")[2].rpartition(":")[2]
     try:
         words = path.read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return b"ingest" in words and address.encode() in words
+    return b"simulator" in words and port.encode() in words

@@ -305,3 +305,25 @@ def test_the_command_says_where_it_listens_and_ends_at_a_signal(tmp_path: Path) 
     )
     assert wrong.returncode == 2
     assert "speed" in wrong.stderr
+
+
+def test_a_key_typed_by_hand_is_taken_when_that_is_wanted(
+    simulator: Running, behaviour: Behaviour
+) -> None:
+    behaviour.unknown_key = "accept"
+    secret = "aaaa-bbbb-cccc-dddd-eeee"
+    with ffmpeg(f"{simulator.rtmp_url}/live2/{secret}"):
+
+        def streams() -> list[dict[str, Any]]:
+            answer = requests.get(f"{simulator.url}/status.json", timeout=5)
+            assert secret not in answer.text
+            return [each for each in answer.json()["streams"] if each["video_messages"]]
+
+        [stream] = wait_until(streams, "the publisher")
+        assert (stream["sessions"], stream["width"]) == (1, 320)
+        live = f"{simulator.url}/live/{stream['id']}.flv"
+        with urllib.request.urlopen(live, timeout=5) as answer:
+            assert answer.read(3) == b"FLV"
+    wait_until(lambda: not simulator.application.ingest.publishers, "the end")  # type: ignore[union-attr]
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(live, timeout=5)

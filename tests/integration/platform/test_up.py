@@ -262,9 +262,9 @@ def test_what_was_killed_is_back_on_air_within_ten_seconds(up, victims):
 
 def test_it_is_back_within_five_seconds_of_the_receivers_return(up):
     before = up.received()["connected_since"]
-    receiver = up.find("playout ingest")
+    receiver = up.find("-m simulator")
     os.kill(receiver, signal.SIGKILL)
-    until(lambda: up.find("playout ingest") not in (0, receiver), 5, "it is started again")
+    until(lambda: up.find("-m simulator") not in (0, receiver), 5, "it is started again")
     host = urllib.parse.urlsplit(up.settings()["INGEST_SIMULATOR_URL"])
     until(lambda: servers._answers_tcp(host.port), 10, "it listens")
     assert media_flows(up, session_other_than=before, seconds=5) < 5

@@ -48,6 +48,19 @@ def test_what_the_operator_added_stays(tmp_path):
     assert values(tmp_path)["LOG_LEVEL"] == "DEBUG"
 
 
+def test_youtube_is_simulated_until_somebody_brings_a_client(tmp_path):
+    first_run.settle({"DATA_DIR": str(tmp_path)})
+    found = values(tmp_path)
+    assert found["YOUTUBE_API_BASE"] == found["INGEST_SIMULATOR_HTTP"]
+    assert found["GOOGLE_TOKEN_URL"].startswith(found["INGEST_SIMULATOR_HTTP"])
+    first_run.settle({"DATA_DIR": str(tmp_path), "GOOGLE_CLIENT_ID": "mine"})
+    assert not [name for name in values(tmp_path) if name.startswith(("GOOGLE", "YOUTUBE"))]
+    file = tmp_path / ".env"
+    file.write_text("GOOGLE_CLIENT_ID=mine\n" + file.read_text())
+    first_run.settle({"DATA_DIR": str(tmp_path)})
+    assert "YOUTUBE_API_BASE" not in values(tmp_path)
+
+
 def test_a_port_that_somebody_else_took_is_replaced(tmp_path):
     first_run.settle({"DATA_DIR": str(tmp_path)})
     address = values(tmp_path)["INGEST_SIMULATOR_URL"]
