@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import mmap
-import os
 import random
 import socket
 import ssl
@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 from judges.tls import Authority
 
-from playout.errors import AddressNotAllowed, ConnectionRefused, HostNotFound, TrackUnreadable
+from playout.errors import (
+    AddressNotAllowed,
+    ConnectionLost,
+    ConnectionRefused,
+    HostNotFound,
+    TrackUnreadable,
+)
 from playout.publisher.address import parse_address
 from playout.publisher.transport import (
     Buffer,
@@ -221,3 +227,18 @@ async def test_when_all_addresses_refuse_it_says_so(monkeypatch: pytest.MonkeyPa
     answers(monkeypatch, "127.0.0.1", "127.0.0.2")
     with pytest.raises(ConnectionRefused):
         await connect(parse_address("rtmp://ingest.example:9/live/key"), limits=Limits(total=3))
+
+
+async def test_a_machine_without_descriptors_left_says_so_and_may_be_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(*args: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = parse_address(f"rtmp://127.0.0.1:{server.getsockname()[1]}/live/key")
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "socket", none_left)
+            with pytest.raises(ConnectionLost, match="Too many open files"):
+                await connect(address)
+        (await connect(address)).close()

@@ -540,7 +540,11 @@ async def _race(
 
 async def _open(address: Address, entry: _Candidate, limits: Limits) -> socket.socket:
     family, kind, protocol, _, where = entry
-    sock = socket.socket(family, kind, protocol)
+    try:
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:
+        # No descriptor or memory is left here: those on air go on, and this one tries again.
+        raise _not_connected(address, error) from error
     try:
         sock.setblocking(False)
         _tune(sock)

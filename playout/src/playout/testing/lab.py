@@ -426,9 +426,10 @@ async def no_descriptors(lab: Lab) -> None:
         air.want()
         await air.steady()
         (pid,) = node.pump_pids
-        open_now = max(int(fd.name) for fd in Path(f"/proc/{pid}/fd").iterdir())
+        taken = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+        first_free = next(n for n in itertools.count() if n not in taken)
         usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_now + 1, usual[1]))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, usual[1]))
         before = len(air.sink.of("key"))
         air.want("new")
         await asyncio.sleep(10)
