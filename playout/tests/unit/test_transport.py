@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import mmap
+import os
 import random
 import socket
 import ssl
