@@ -79,8 +79,9 @@ def _pictures(profile: VideoProfile, scratch: Path) -> bytes:
 
     Encoder(wall_seconds=600).run(
         lambda pipes: [
-            "-loop", "1", "-framerate", str(profile.fps), "-i", str(still),
-            "-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setsar=1",
+            "-i", str(still), "-vf",
+            ("scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setsar=1,"
+            f"loop=loop=-1:size=1:start=0,setpts=N/{profile.fps}/TB,fps={profile.fps}"),
             "-frames:v", str(count), *arguments, "-crf", _QUALITY, *pipe_arguments(pipes[0]),
         ],
         [take],
