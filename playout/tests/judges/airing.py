@@ -45,12 +45,17 @@ class Air:
     """`playout air --json` at work; all it says is kept."""
 
     def __init__(
-        self, url: str, tracks: list[Track], *options: str, env: dict[str, str] | None = None
+        self,
+        url: str | list[str],
+        tracks: list[Track],
+        *options: str,
+        env: dict[str, str] | None = None,
     ) -> None:
+        urls = [url] if isinstance(url, str) else url
         self.begun = time.monotonic()
         self.lines: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "playout", "air", "--to", url,
+            [sys.executable, "-m", "playout", "air", *(f"--to={each}" for each in urls),
              *(str(track.directory) for track in tracks), "--json", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, **(env or {})},

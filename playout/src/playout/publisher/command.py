@@ -24,6 +24,7 @@ from playout.publisher.transport import tls_context
 from playout.pump.aired import Substitution
 from playout.pump.prefetch import Prefetch
 from playout.pump.shelf import Shelf
+from playout.pump.wheel import Wheel
 from playout.timebase import frame_at_ns, frame_ms
 from playout.timeline import edits
 from playout.timeline.programme import Programme
@@ -39,7 +40,10 @@ _EDIT_LEAD_MS = 3000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `playout air`."""
     parser.add_argument("items", nargs="*", type=Path, metavar="DIR", help="prepared tracks")
-    parser.add_argument("--to", required=True, metavar="URL", help="rtmp:// or rtmps:// address")
+    parser.add_argument(
+        "--to", required=True, action="append", metavar="URL",
+        help="rtmp:// or rtmps:// address; once for each destination",
+    )  # fmt: skip
     parser.add_argument("--programme", type=Path, metavar="FILE.toml", help="items from a file")
     parser.add_argument("--loop", action="store_true", help="begin again after the last item")
     parser.add_argument("--seconds", type=_seconds, metavar="N", help="stop after N seconds")
@@ -50,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--at", choices=("item", "key"), default="item",
         help="an edit of the file takes over where an item ends, or at the next key frame",
     )  # fmt: skip
-    parser.add_argument("--key-file", type=Path, metavar="FILE", help="read the stream key there")
+    parser.add_argument(
+        "--key-file", type=Path, action="append", metavar="FILE",
+        help="read the stream key there; once for each --to, in the same order",
+    )  # fmt: skip
     parser.add_argument("--key-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--ca-file", metavar="FILE", help="trust these certificates instead")
     parser.add_argument("--json", action="store_true", help="print one JSON object per event")
@@ -64,42 +71,55 @@ def _seconds(text: str) -> Fraction:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Put the programme on air; 0 when it ended as asked, 1 when it never got there."""
-    address = _address(args)
+    """Put the programme on air; 0 when it ended as asked somewhere, 1 when it never got there."""
+    addresses = _addresses(args)
     lists, programme = load_lists(args), load_programme(args)
-    return asyncio.run(_air(address, lists, programme, args))
+    return asyncio.run(_air(addresses, lists, programme, args))
 
 
-def _address(args: argparse.Namespace) -> Address:
+def _addresses(args: argparse.Namespace) -> list[Address]:
+    """Where to publish, each with its key; raises `AddressInvalid` when they do not go together."""
+    urls: list[str] = args.to
     if args.key_fd is not None:
         with os.fdopen(args.key_fd) as file:
-            return parse_address(args.to, file.read())
-    if args.key_file is not None:
-        try:
-            return parse_address(args.to, args.key_file.read_text().strip("\r\n"))
-        except OSError as error:
-            raise AddressInvalid(
-                f"The key file {args.key_file} cannot be read: {error.strerror}.",
-                advice="Give a file that holds the stream key and nothing else.",
-            ) from error
-    if os.environ.get(KEY_VARIABLE):
-        return parse_address(args.to, os.environ[KEY_VARIABLE])
-    address = parse_address(args.to)
-    _hide_key(args.to, address.key)
-    return address
+            keys = file.read().split("\n")
+    elif args.key_file:
+        keys = [_key_in(path) for path in args.key_file]
+    elif os.environ.get(KEY_VARIABLE):
+        keys = os.environ[KEY_VARIABLE].split("\n")
+    else:
+        found = [parse_address(url) for url in urls]
+        _hide_keys(urls, [address.key for address in found])
+        return found
+    if len(keys) != len(urls):
+        raise AddressInvalid(
+            f"There are {len(urls)} destinations and {len(keys)} stream keys.",
+            advice="Give one --key-file for each --to, in the same order.",
+        )
+    return [parse_address(url, key) for url, key in zip(urls, keys, strict=True)]
 
 
-def _hide_key(url: str, key: str) -> None:
-    """Begin again without the key among the arguments, where every user could read it."""
-    descriptor = os.memfd_create("stream-key", 0)
-    os.write(descriptor, key.encode())
+def _key_in(path: Path) -> str:
+    try:
+        return path.read_text().strip("\r\n")
+    except OSError as error:
+        raise AddressInvalid(
+            f"The key file {path} cannot be read: {error.strerror}.",
+            advice="Give a file that holds the stream key and nothing else.",
+        ) from error
+
+
+def _hide_keys(urls: list[str], keys: list[str]) -> None:
+    """Begin again without the keys among the arguments, where every user could read them."""
+    descriptor = os.memfd_create("stream-keys", 0)
+    os.write(descriptor, "\n".join(keys).encode())
     os.lseek(descriptor, 0, os.SEEK_SET)
-    bare = url.removesuffix(key).removesuffix("/")
-    arguments = [
-        bare if argument == url else f"--to={bare}" if argument == f"--to={url}" else argument
-        for argument in sys.argv[1:]
-    ]
-    if url in arguments or sys.argv[1:2] != ["air"]:
+    bare = {
+        url: url.removesuffix(key).removesuffix("/") for url, key in zip(urls, keys, strict=True)
+    }
+    bare |= {f"--to={url}": f"--to={short}" for url, short in bare.items()}
+    arguments = [bare.get(argument, argument) for argument in sys.argv[1:]]
+    if any(url in arguments for url in urls) or sys.argv[1:2] != ["air"]:
         os.close(descriptor)
         return
     command = [sys.executable, "-m", "playout", "air", "--key-fd", str(descriptor), *arguments[1:]]
@@ -132,10 +152,10 @@ def load_programme(args: argparse.Namespace) -> Programme:
 class _Edits:
     """The programme file of what is on air: read again when it changes or a signal comes."""
 
-    def __init__(self, args: argparse.Namespace, lists: Lists, output: Output) -> None:
+    def __init__(self, args: argparse.Namespace, lists: Lists, outputs: list[Output]) -> None:
         self._args = args
         self._lists = lists
-        self._output = output
+        self._outputs = outputs
         self._asked = False
         self._seen = self._state()
 
@@ -164,10 +184,10 @@ class _Edits:
         except PlayoutError as error:
             console.edit_refused(error)
         else:
-            console.edited(self._output)
+            console.edited(self._outputs[0])
 
     async def _take(self) -> None:
-        output, args = self._output, self._args
+        output, args = self._outputs[0], self._args
         lists = await asyncio.to_thread(load_lists, args)
         if lists.epoch_ns != self._lists.epoch_ns:
             raise ProgrammeError(
@@ -185,17 +205,19 @@ class _Edits:
         now_ms = max(0, output.now_ms())
         rate = output.programme.video_rate
         at_frame = frame_at_ns((now_ms + _EDIT_LEAD_MS) * 1_000_000, rate)
-        output.replace_programme(
-            edits.towards(output.programme, wanted, at_frame=at_frame, at=args.at)
-        )
+        programme = edits.towards(output.programme, wanted, at_frame=at_frame, at=args.at)
+        for each in self._outputs:
+            each.replace_programme(programme)
         self._lists = lists
 
 
 class _Console:
-    """Tells a person, or a program, what the output is doing."""
+    """Tells a person, or a program, what the output to `destination` is doing."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, destination: str, is_one_of_many: bool) -> None:
         self._json = as_json
+        self._destination = destination
+        self._prefix = f"{destination}: " if is_one_of_many else ""
         self.was_on_air = False
         self.failure: PlayoutError | None = None
 
@@ -291,14 +313,15 @@ class _Console:
 
     def _say(self, event: str, text: str, *, quiet: bool = False, **values: object) -> None:
         if self._json:
-            print(json.dumps({"event": event, "text": text, **values}), flush=True)  # noqa: T201
+            said = {"event": event, "text": text, "destination": self._destination, **values}
+            print(json.dumps(said), flush=True)  # noqa: T201
         elif quiet:
             if sys.stderr.isatty():
-                sys.stderr.write(f"\r\x1b[K{text}")
+                sys.stderr.write(f"\r\x1b[K{self._prefix}{text}")
                 sys.stderr.flush()
         else:
             start = "\r\x1b[K" if sys.stderr.isatty() else ""
-            sys.stderr.write(f"{start}{text}\n")
+            sys.stderr.write(f"{start}{self._prefix}{text}\n")
             sys.stderr.flush()
 
 
@@ -310,10 +333,14 @@ async def _run_from_epoch(output: Output, ahead_ns: int, stopped: asyncio.Event)
     await output.run()
 
 
+def _name_of(address: Address) -> str:
+    """The host of a destination, with its port where that is not the usual one; never the key."""
+    return address.tc_url.split("/")[2]
+
+
 async def _air(
-    address: Address, lists: Lists, programme: Programme, args: argparse.Namespace
+    addresses: list[Address], lists: Lists, programme: Programme, args: argparse.Namespace
 ) -> int:
-    console = _Console(as_json=args.json)
     end_frame = None
     rate, ahead_ns = programme.video_rate, 0
     if lists.epoch_ns is not None:
@@ -321,39 +348,63 @@ async def _air(
     if args.seconds is not None:
         end_frame = max(1, int(args.seconds * rate)) + max(0, frame_at_ns(-ahead_ns, rate))
     options = OutputOptions(
-        tls=tls_context(args.ca_file) if address.tls else None,
-        start_on_connect=lists.epoch_ns is None,
+        tls=tls_context(args.ca_file) if any(address.tls for address in addresses) else None,
+        # Several destinations share one clock, so that all get the same pictures at the same times.
+        start_on_connect=lists.epoch_ns is None and len(addresses) == 1,
         end_frame=end_frame,
         prefetch=Prefetch(),
     )
-    output = Output(address, programme, Shelf(), console, options=options)
+    shelf, wheel = Shelf(), Wheel(options.pace.tick)
+    consoles = [
+        _Console(
+            as_json=args.json, destination=_name_of(address), is_one_of_many=len(addresses) > 1
+        )
+        for address in addresses
+    ]
+    outputs = [
+        Output(address, programme, shelf, console, options=options, wheel=wheel)
+        for address, console in zip(addresses, consoles, strict=True)
+    ]
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 
     def stop() -> None:
-        output.stop()
+        for output in outputs:
+            output.stop()
         stopped.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     edited = None
     if args.programme is not None:
-        edited = _Edits(args, lists, output)
+        edited = _Edits(args, lists, outputs)
         loop.add_signal_handler(signal.SIGHUP, edited.ask)
-    running = asyncio.create_task(_run_from_epoch(output, ahead_ns, stopped), name="output")
+    running = {
+        asyncio.create_task(_run_from_epoch(output, ahead_ns, stopped), name=f"output {number}")
+        for number, output in enumerate(outputs, start=1)
+    }
     gc.freeze()
     deadline = None
     if args.seconds is not None:
         deadline = loop.time() + float(args.seconds) + 5 + max(0, ahead_ns / 1e9)
-    while not running.done():
-        await asyncio.wait((running,), timeout=_STATUS_SECONDS)
-        console.status(output)
-        if edited is not None and not running.done():
-            await edited.follow(console)
-        if deadline is not None and output.sessions == 0 and loop.time() > deadline:
-            stop()
-    await running
-    console.summary(output)
-    if console.failure is not None and not console.was_on_air:
-        raise console.failure
-    return 0 if console.failure is None or console.was_on_air else 1
+    waiting = running
+    while waiting:
+        _, waiting = await asyncio.wait(waiting, timeout=_STATUS_SECONDS)
+        for output, console in zip(outputs, consoles, strict=True):
+            console.status(output)
+        if edited is not None and waiting:
+            await edited.follow(consoles[0])
+        if deadline is not None and loop.time() > deadline:
+            for output in outputs:
+                # Nothing is left to show at a destination that is not there now.
+                if output.progress is None or output.progress.connected_ns == 0:
+                    output.stop()
+            if not any(output.sessions for output in outputs):
+                stop()
+    await asyncio.gather(*running)
+    for output, console in zip(outputs, consoles, strict=True):
+        console.summary(output)
+    if any(console.failure is None or console.was_on_air for console in consoles):
+        return 0
+    failure = next(console.failure for console in consoles if console.failure is not None)
+    raise failure
