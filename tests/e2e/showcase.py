@@ -1,10 +1,11 @@
 """The product's web with a workspace in every state, at a moment that does not pass.
 
-    python -m tests.e2e.showcase DATA_DIR PORT [--locale]
+    python -m tests.e2e.showcase DATA_DIR PORT [--locale | --hostile]
 
 Serves until it is ended. The rows come from the services as far as a service can make them; what
 only workers and nodes write is written here as they would. `--locale` puts the generated language
 of `tests.e2e.pseudo` over every text, and gives people's own words in letters that it lacks.
+`--hostile` gives names that try to run, to turn the line round, or to break the page.
 """
 
 from __future__ import annotations
@@ -60,6 +61,26 @@ WORDS = {
 }
 
 
+HOSTILE = (
+    "<script>window.broken = 1; alert(1)</script>",
+    '"><img src=x onerror="window.broken=1;alert(1)">',
+    "' onmouseover='alert(1)' autofocus onfocus='alert(1)",
+    "=cmd|' /C calc'!A0 @SUM(1+1) +1 -1",
+    "{{ 7*7 }}{% debug %}${7*7}<%= 7*7 %>",
+    "\u202egnp.exe.\u202d \u2066reversed\u2069 \u200b\u200d\ufeff",
+    "W" * 110,
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466" * 14,
+    "Z\u0351\u0352\u0353\u0354\u0355\u0356a\u0357\u0358\u0359l\u0360\u0361\u0362g\u0363\u0364o" * 4,
+    "</title></textarea></style></dialog><svg onload=alert(1)><a href=javascript:alert(1)>x</a>",
+)
+"""Names that people with bad intentions choose."""
+
+
+def hostile_words() -> dict[str, str]:
+    """For each thing that people name, a hostile name of its own."""
+    return {known: f"{HOSTILE[n % len(HOSTILE)]}{n}"[:120] for n, known in enumerate(WORDS)}
+
+
 @dataclass
 class Shown:
     """What the pages are about, by the names of the arguments in their addresses."""
@@ -111,7 +132,8 @@ def main(arguments: list[str]) -> None:
     timezone.now = lambda: MOMENT
     call_command("migrate", interactive=False, verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
-    shown = _Seed(data_dir, WORDS if pseudo else {}).run()
+    words = WORDS if pseudo else hostile_words() if "--hostile" in arguments else {}
+    shown = _Seed(data_dir, words, translated=pseudo).run()
     (data_dir / "showcase.json").write_text(json.dumps(shown.__dict__))
 
     import uvicorn
@@ -130,9 +152,10 @@ def main(arguments: list[str]) -> None:
 class _Seed:
     """Fills the database. Imports wait until Django is set up."""
 
-    def __init__(self, data_dir: Path, words: dict[str, str]) -> None:
+    def __init__(self, data_dir: Path, words: dict[str, str], *, translated: bool) -> None:
         self.data_dir = data_dir
         self.words = words
+        self.translated = translated
         self.shown = Shown()
         self.serial = 0
 
@@ -180,8 +203,8 @@ class _Seed:
             EmailAddress.objects.get_or_create(
                 user=person, email=person.email, defaults={"verified": True, "primary": True}
             )
-        self.alice.is_staff = True
-        self.alice.save(update_fields=["is_staff"])
+        self.alice.is_staff = self.alice.is_superuser = True
+        self.alice.save(update_fields=["is_staff", "is_superuser"])
         self.shown.ids["membership_id"] = str(member.pk)
         self.shown.session = self.signed_in(self.alice, self.workspace.slug)
         self.shown.empty_session = self.signed_in(zoe, "")
@@ -311,7 +334,7 @@ class _Seed:
     def said_by_us(self, text: str) -> str:
         """A text that a worker stored; workers have no reader whose language they could use."""
         return "".join(chr(0x0430 + ord(c) % 32) if c.isalpha() else c for c in text) if (
-            self.words
+            self.translated
         ) else text  # fmt: skip
 
     def profile(self) -> str:
