@@ -299,6 +299,7 @@ def test_a_slow_ingest_gets_fewer_groups_of_pictures_and_nothing_piles_up(simula
         # The socket's own buffer, and what one tick adds at twice the rate.
         assert most <= (512 << 10) + 0.5 * 1.1 * BYTES_PER_SECOND
         assert progress.jumps >= 2
+        assert progress.substitutions == 0
         assert progress.degraded
         assert world.heard[0].times("slow")
         world.network.change("ingest", bytes_per_second=None)
@@ -374,6 +375,36 @@ def test_a_lone_stream_that_fell_is_back_at_once(simulate) -> None:
             assert_opens_well(world.ingest.sessions[-1])
         assert len(world.ingest.sessions) == 7
         assert max(gaps) < 0.5
+
+    simulate(test)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_reset_at_any_moment_is_followed_by_a_session_that_opens_well(simulate, seed) -> None:
+    async def test(world: World) -> None:
+        chance = random.Random(seed)
+        # Slow enough for many to fall into the handshake, the commands and the first group.
+        world.network.change("ingest", latency=0.04)
+        world.start()
+        gaps = []
+        for _ in range(20):
+            await asyncio.sleep(11 + 4 * chance.random())
+            world.network.reset("ingest")
+            # Once more, while the next one connects, shakes hands, asks, or sends its first group.
+            await asyncio.sleep(chance.choice((0.2, 1.0)) * chance.random())
+            world.network.reset("ingest")
+            fell, before = world.loop.time(), len(world.ingest.sessions) - 1
+            await asyncio.sleep(8)
+            media = [s.first_media_ns for s in world.ingest.sessions[max(0, before) :]]
+            gaps += [at / 1e9 - fell for at in media if at is not None and at / 1e9 > fell][:1]
+        assert len(gaps) == 20
+        sessions = [s for s in world.ingest.of("key") if s.first_media_ns is not None]
+        assert len(sessions) > 15
+        for session in sessions:
+            assert_opens_well(session)
+        # After two in a row it waits for up to a second before it connects.
+        assert sorted(gaps)[len(gaps) // 2] <= 1.5
+        assert max(gaps) <= 5
 
     simulate(test)
 

@@ -258,7 +258,7 @@ class Output:
             self.programme,
             self._shelf,
             end_frame=options.end_frame,
-            on_substitute=self._listener.substituted,
+            on_substitute=self._on_substitute,
             on_aired=self._on_aired,
         )
         session = Session(
@@ -336,6 +336,11 @@ class Output:
         if self._acknowledged_at is None:
             self._acknowledged_at = asyncio.get_running_loop().time()
         self._listener.acknowledged()
+
+    def _on_substitute(self, substitution: Substitution) -> None:
+        if self._session is not None:
+            self._session.progress.substitutions += 1
+        self._listener.substituted(substitution)
 
     def _on_first_media(self) -> None:
         self._published_at = asyncio.get_running_loop().time()
