@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from dataclasses import replace
+
 import pytest
 
 from playout.media import HOUSE_AUDIO
@@ -161,3 +165,30 @@ async def test_draining_ends_everything_and_gives_the_leases_back(scene):
     await scene.supervisor.drain()
     assert scene.pumps.outputs == {}
     assert scene.store.holder_of("o") == ("", 1)
+
+
+async def test_many_outputs_are_claimed_a_share_at_a_time(scene):
+    for n in range(130):
+        scene.store.want(DesiredOutput(f"m{n}", 0, True, 0, "rtmp://h/a", "k", PROGRAMME))
+    counts = []
+    for _ in range(4):
+        await scene.sweep()
+        counts.append(len(scene.pumps.outputs))
+    assert counts == [50, 100, 131, 131]
+
+
+async def test_a_store_that_never_answers_holds_up_nothing_for_long(scene):
+    scene.supervisor._timing = replace(scene.supervisor._timing, answer=0.1)
+    scene.store.other_nodes = 1
+    await scene.sweep()
+    answered = threading.Event()
+    scene.store.renew = lambda node: answered.wait(20) and ()
+    try:
+        begun = time.monotonic()
+        for _ in range(3):
+            await scene.sweep(after=6)
+        assert time.monotonic() - begun < 2
+        assert scene.supervisor.is_cut
+        assert "o" in scene.pumps.outputs
+    finally:
+        answered.set()

@@ -35,6 +35,9 @@ from playout.supervisor.states import OutputState
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+CLAIMED_AT_ONCE = 50
+"""Outputs that one sweep claims at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -344,7 +347,8 @@ class Supervisor:
         now = self._clock_ns()
         due = self._renewed_ns is None or now - self._renewed_ns >= self._timing.renew * 1e9
         if not self._stopping:
-            free = self._capacity - len(self._held)
+            # A share at a time: other nodes want some too, and connections begin one by one anyway.
+            free = min(self._capacity - len(self._held), CLAIMED_AT_ONCE)
             claimed = await self._call(lambda: self._leases.claim(self._node, free)) if free else ()
             # New leases count for the pumps only once a renewal has covered them.
             due = due or bool(claimed)
