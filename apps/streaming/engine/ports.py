@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
@@ -77,6 +77,18 @@ class _Wish:
     key: str = field(repr=False)
     programme: Programme | None
     """With ids of tracks."""
+    label: str
+    stream_id: str
+
+
+class _Row(NamedTuple):
+    """What is read of every output in every sweep."""
+
+    pk: UUID
+    token: int
+    generation: int
+    desired: str
+    state: str
 
 
 class LocalTracks(Protocol):
@@ -125,6 +137,7 @@ class DatabaseEngine:
         self._wishes: dict[UUID, _Wish] = {}
         self._refused: dict[UUID, tuple[str, str]] = {}
         self._reported: dict[UUID, OutputReport] = {}
+        self._located: dict[UUID, Programme] = {}
         self._followed: tuple[int, frozenset[tuple[UUID, int]]] = (0, frozenset())
 
     # -- playout.supervisor.ports.Leases --------------------------------------------------------
@@ -172,60 +185,70 @@ class DatabaseEngine:
         if not leases:
             return []
         tokens = {UUID(each.output_id): each.token for each in leases}
-        outputs, versions, giving_away = self._transact(lambda: self._read_wishes(node, tokens))
-        wanted = [o for o in outputs if o.desired == Desired.ON and tokens[o.pk] == o.token]
-        self._follow([(o, self._wish(o, versions.get(o.stream_id, []))) for o in wanted])
+        rows, giving_away = self._transact(lambda: self._read_wishes(node, tokens))
+        rows = [row for row in rows if tokens.get(row.pk) == row.token]
+        wishes = {row.pk: self._wishes[row.pk] for row in rows if row.pk in self._wishes}
+        replanned = self._follow(
+            {row.pk: wishes[row.pk] for row in rows if row.desired == Desired.ON}
+        )
+        if replanned:
+            # Where a track lies may be known now.
+            self._located.clear()
         found = []
-        for output in outputs:
-            if tokens[output.pk] != output.token:
-                continue
-            on = output.desired == Desired.ON and output.pk != giving_away
-            wish = self._wish(output, versions.get(output.stream_id, [])) if on else None
+        for row in rows:
+            on = row.desired == Desired.ON and row.pk != giving_away
+            wish = wishes[row.pk] if on else None
             found.append(
                 DesiredOutput(
-                    output_id=str(output.pk),
-                    token=output.token,
+                    output_id=str(row.pk),
+                    token=row.token,
                     on=on,
-                    generation=output.generation,
+                    generation=wish.generation if wish else row.generation,
                     address=wish.address if wish else "",
                     key=wish.key if wish else "",
-                    programme=self._programme(output, wish) if wish else None,
-                    label=output.stream.title,
-                    stream_id=str(output.stream_id),
+                    programme=self._programme(row, wish) if wish else None,
+                    label=wish.label if wish else "",
+                    stream_id=wish.stream_id if wish else "",
                 )
             )
         return found
 
-    def _read_wishes(
-        self, node: str, tokens: dict[UUID, int]
-    ) -> tuple[list[Output], dict[UUID, list[ProgrammeVersion]], UUID | None]:
-        outputs = list(
-            # Keys are read one by one, when needed: one that cannot be decrypted must not keep
-            # the other outputs from their wishes.
-            Output.objects.filter(pk__in=tokens, node=node)
-            .select_related("stream", "destination")
-            .defer("destination__key")
-        )
-        # Only generations not seen before need their versions: a quiet sweep is two queries.
-        stale = {
-            output.stream_id
-            for output in outputs
-            if output.desired == Desired.ON
-            and (
-                output.pk not in self._wishes
-                or self._wishes[output.pk].generation != output.generation
+    def _read_wishes(self, node: str, tokens: dict[UUID, int]) -> tuple[list[_Row], UUID | None]:
+        rows = [
+            _Row(*values)
+            for values in Output.objects.filter(node=node).values_list(
+                "pk", "token", "generation", "desired", "state"
             )
-        }
-        versions: dict[UUID, list[ProgrammeVersion]] = {}
+            if values[0] in tokens
+        ]
+        # Only generations not seen before are read in full: a quiet sweep is two small queries.
+        stale = [
+            row.pk
+            for row in rows
+            if row.desired == Desired.ON
+            and (row.pk not in self._wishes or self._wishes[row.pk].generation != row.generation)
+        ]
         if stale:
-            rows = ProgrammeVersion.objects.filter(
-                stream__in=stale, epoch=F("stream__timeline_epoch")
-            ).order_by("effective_from")
-            for row in rows:
-                versions.setdefault(row.stream_id, []).append(row)
-        return outputs, versions, self._to_give_away(node, outputs)
+            outputs = list(
+                # Keys are read one by one, when needed: one that cannot be decrypted must not keep
+                # the other outputs from their wishes.
+                Output.objects.filter(pk__in=stale, node=node)
+                .select_related("stream", "destination")
+                .defer("destination__key")
+            )
+            versions: dict[UUID, list[ProgrammeVersion]] = {}
+            for version in ProgrammeVersion.objects.filter(
+                stream__in={output.stream_id for output in outputs},
+                epoch=F("stream__timeline_epoch"),
+            ).order_by("effective_from"):
+                versions.setdefault(version.stream_id, []).append(version)
+            for output in outputs:
+                self._learn(output, versions.get(output.stream_id, []))
+        return [row for row in rows if row.pk in self._wishes or row.desired != Desired.ON], (
+            self._to_give_away(node, rows)
+        )
 
-    def _to_give_away(self, node: str, outputs: list[Output]) -> UUID | None:
+    def _to_give_away(self, node: str, outputs: Sequence[_Row]) -> UUID | None:
         """One output that a draining node should end now, when somebody else can take it.
 
         One at a time: each moves with a gap of about a second, and never all at once.
@@ -237,10 +260,7 @@ class DatabaseEngine:
             return None
         return min((output.pk for output in outputs if output.desired == Desired.ON), default=None)
 
-    def _wish(self, output: Output, versions: list[ProgrammeVersion]) -> _Wish:
-        known = self._wishes.get(output.pk)
-        if known is not None and known.generation == output.generation:
-            return known
+    def _learn(self, output: Output, versions: list[ProgrammeVersion]) -> None:
         address = key = ""
         try:
             destinations.check(output.destination.address)
@@ -261,25 +281,31 @@ class DatabaseEngine:
                 versions=versions,
                 since_ns=self._utc_ns() - REPLAY_NS,
             )
-        wish = _Wish(output.generation, address, key, programme)
-        self._wishes[output.pk] = wish
-        return wish
+        self._located.pop(output.pk, None)
+        self._wishes[output.pk] = _Wish(
+            generation=output.generation,
+            address=address,
+            key=key,
+            programme=programme,
+            label=output.stream.title,
+            stream_id=str(output.stream_id),
+        )
 
-    def _follow(self, wished: Sequence[tuple[Output, _Wish]]) -> None:
+    def _follow(self, wished: Mapping[UUID, _Wish]) -> bool:
         """Say what is on air here, when that has changed and from time to time."""
         now = self._boottime_ns()
-        about = frozenset((output.pk, wish.generation) for output, wish in wished)
+        about = frozenset((pk, wish.generation) for pk, wish in wished.items())
         if about == self._followed[1] and now - self._followed[0] < FOLLOW_NS:
-            return
+            return False
         self._followed = now, about
         programmes = {
-            str(output.pk): wish.programme for output, wish in wished if wish.programme is not None
+            str(pk): wish.programme for pk, wish in wished.items() if wish.programme is not None
         }
-        for programme in programmes.values():
-            self._tracks.bring(schedule.tracks(programme))
+        self._tracks.bring(set().union(*map(schedule.tracks, programmes.values())))
         self._tracks.follow(programmes)
+        return True
 
-    def _programme(self, output: Output, wish: _Wish) -> Programme | None:
+    def _programme(self, output: _Row, wish: _Wish) -> Programme | None:
         """The programme, once what is due now lies on this machine.
 
         Later items are fetched meanwhile. What is on air is never taken away: an item that is
@@ -287,11 +313,15 @@ class DatabaseEngine:
         """
         if wish.programme is None:
             return None
-        due = schedule.tracks_due(wish.programme, now_ns=self._utc_ns())
-        waiting = output.state in (State.IDLE, State.PREPARING)
-        if waiting and not all(self._tracks.is_here(track) for track in due):
-            return None
-        return schedule.located(wish.programme, self._tracks.directory)
+        if output.state in (State.IDLE, State.PREPARING):
+            due = schedule.tracks_due(wish.programme, now_ns=self._utc_ns())
+            if not all(self._tracks.is_here(track) for track in due):
+                return None
+        located = self._located.get(output.pk)
+        if located is None:
+            located = schedule.located(wish.programme, self._tracks.directory)
+            self._located[output.pk] = located
+        return located
 
     # -- playout.supervisor.ports.Reports -------------------------------------------------------
 
@@ -524,6 +554,7 @@ class DatabaseEngine:
 
     def _forget(self, output_id: UUID) -> None:
         self._wishes.pop(output_id, None)
+        self._located.pop(output_id, None)
         self._refused.pop(output_id, None)
         self._reported.pop(output_id, None)
 
