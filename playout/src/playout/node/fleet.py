@@ -23,7 +23,7 @@ from playout.supervisor.states import OutputState
 log = logging.getLogger(__name__)
 
 _TEND_SECONDS = 0.25
-START_SECONDS = 3.0
+START_SECONDS = 8.0
 """Outputs are given out when all pumps have come up, or after this long."""
 REHOME_SECONDS = 10.0
 """The outputs of a dead pump wait so long for its successor before another pump takes them."""
