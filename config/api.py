@@ -21,7 +21,7 @@ from apps.core.openapi import document
 from apps.core.problems import Problem, response_to
 from apps.core.rest import JsonParser, Renderer, install_refusals
 from apps.library.api import assets, folders
-from apps.streaming.api import playlists, receivers, streams
+from apps.streaming.api import on_air, playlists, receivers, streams
 
 PREFIX = "api/v1/"
 
@@ -53,6 +53,7 @@ install_refusals(api)
 for endpoints in (
     streams.endpoints,
     receivers.endpoints,
+    on_air.endpoints,
     playlists.endpoints,
     assets.endpoints,
     folders.endpoints,

@@ -26,7 +26,7 @@ const VENDORED = {
 const ICONS = `activity arrow-down arrow-left arrow-right arrow-up building-2 calendar check chevron-down
   chevron-left chevron-right circle-alert circle-check circle-help circle-x clock cloud-upload copy download
   ellipsis external-link eye eye-off file-video film folder gauge globe grip-vertical hard-drive history info
-  key-round layout-dashboard link list-video loader-circle lock log-out mail menu monitor-play moon music pencil
+  key-round layout-dashboard link list-video loader-circle lock log-out mail menu monitor-play moon music pause pencil
   play plus radio radio-tower refresh-cw repeat search settings shield-check shuffle skip-forward square sun
   trash-2 triangle-alert undo-2 upload user user-plus users video volume-2 volume-x wifi-off x zap`.split(/\s+/);
 

@@ -16,7 +16,9 @@ def get_stream_for(user: Caller, stream_id: UUID, role: Role = Role.VIEWER) -> S
 
     Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
     """
-    streams = Stream.objects.select_related("workspace", "playlist").filter(pk=stream_id)
+    streams = Stream.objects.select_related("workspace", "playlist", "music", "filler").filter(
+        pk=stream_id
+    )
     stream = with_role(streams, user).first()
     if stream is None:
         raise Http404("There is no such stream.")

@@ -38,6 +38,15 @@ class PlaylistForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=120)
 
 
+MOST_WEIGHT = 20
+
+
+class WeightForm(forms.Form):
+    """How often an item plays in each round of a shuffled programme."""
+
+    weight = forms.IntegerField(min_value=1, max_value=MOST_WEIGHT)
+
+
 class PickForm(forms.Form):
     """A playlist that exists, or the name of a new one."""
 
@@ -197,6 +206,13 @@ class DestinationForm(ServiceForm):
         return {name: self.cleaned_data[name] for name in ("name", "address", "key", "leg")}
 
 
+WISHES = (
+    "title", "playlist", "profile", "loop", "start_policy", "shuffle", "music", "shuffle_music",
+    "filler", "address", "key",
+)  # fmt: skip
+"""What of a `StreamForm` goes to `stream_manager`."""
+
+
 class StreamForm(ServiceForm):
     """A stream and, while that is one place, where it goes."""
 
@@ -217,6 +233,35 @@ class StreamForm(ServiceForm):
     loop = forms.BooleanField(
         label=_("Begin again after the last item"), required=False, initial=True
     )
+    shuffle = forms.BooleanField(
+        label=_("Shuffle"),
+        required=False,
+        help_text=_(
+            "Each round has an order of its own, in which nothing comes twice in a row. Weights in "
+            "the playlist say what comes more often."
+        ),
+    )
+    music = forms.ModelChoiceField(
+        label=_("Music"),
+        queryset=Playlist.objects.none(),
+        required=False,
+        empty_label=_("Each item brings its own sound"),
+        help_text=_(
+            "Radio mode: this playlist makes the sound, and the playlist above only the pictures. "
+            "Videos and sound files can both be heard."
+        ),
+    )
+    shuffle_music = forms.BooleanField(label=_("Shuffle the music"), required=False)
+    filler = forms.ModelChoiceField(
+        label=_("Filler"),
+        queryset=Playlist.objects.none(),
+        required=False,
+        empty_label=_("None"),
+        help_text=_(
+            "Shown when an item cannot be played, and during a pause. Without one we repeat the "
+            "last good item, and if that fails too show a plain slate: the stream never goes black."
+        ),
+    )
 
     def __init__(self, *args: Any, workspace: Workspace, stream: Stream | None = None, **kw: Any):
         outputs = list(selectors.outputs_of(stream)[:2]) if stream is not None else []
@@ -224,9 +269,10 @@ class StreamForm(ServiceForm):
             self._destination = outputs[0].destination if outputs else None
             kw.setdefault("initial", self._initial(stream))
         super().__init__(*args, **kw)
-        playlist = self.fields["playlist"]
-        assert isinstance(playlist, forms.ModelChoiceField)  # noqa: S101 - declared above
-        playlist.queryset = Playlist.objects.filter(workspace=workspace)
+        for name in ("playlist", "music", "filler"):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - declared above
+            field.queryset = Playlist.objects.filter(workspace=workspace)
         self.fields["profile"].choices = schedule.grouped_profile_choices()  # type: ignore[attr-defined]
         if stream is not None and stream.is_wanted:
             for name in ("profile", "service", "address", "key"):
@@ -243,6 +289,10 @@ class StreamForm(ServiceForm):
             "profile": stream.profile,
             "start_policy": stream.start_policy,
             "loop": stream.loop,
+            "shuffle": stream.shuffle,
+            "music": stream.music_id,
+            "shuffle_music": stream.shuffle_music,
+            "filler": stream.filler_id,
             **self._service_initial(),
         }
 

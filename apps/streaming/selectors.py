@@ -444,11 +444,25 @@ class Live:
     output: Output | None
     """The one whose report says what is on."""
     on_air: schedule.Moment | None
+    song: schedule.Moment | None = None
+    """In radio mode, what the clock says is heard."""
+    versions: Sequence[ProgrammeVersion] = ()
+    """What is on now and what is to come."""
 
     @property
     def is_simulated(self) -> bool:
         """Whether the receiver of this installation gets it."""
         return any(receiver.is_simulated for receiver in self.receivers)
+
+    @property
+    def bytes_sent(self) -> int:
+        """In all sessions that are open."""
+        return sum(each.output.bytes_sent for each in self.receivers if each.status.is_on_air)
+
+    @property
+    def reconnects(self) -> int:
+        """Of all destinations that are on air, since their nodes took them."""
+        return sum(each.output.reconnects for each in self.receivers if each.status.is_on_air)
 
 
 def live(stream: Stream, *, now: datetime | None = None) -> Live:
@@ -468,11 +482,52 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
     ]
     shown = status.of_statuses([receiver.status for receiver in receivers], wanted=stream.is_wanted)
     output = telling_output(outputs)
-    on_air = None
+    on_air = song = None
+    versions: list[ProgrammeVersion] = []
+    if stream.is_wanted and stream.timeline_epoch:
+        # Items that are reported now may be those of a moment ago.
+        versions = standing_versions(stream, since=now - REPORTS_LAG)
     if output is not None and shown.is_on_air and output.item_id and stream.timeline_epoch:
-        versions = _versions_around(stream, stream.timeline_epoch, now=now)
         on_air = _reported_moment(output, versions, profile=stream.profile)
-    return Live(stream, shown, receivers, output, on_air)
+        if stream.is_radio:
+            programme = schedule.programme(
+                epoch=stream.timeline_epoch, profile=stream.profile, versions=versions
+            )
+            song = schedule.moment_of_sound(programme, now_ns=schedule.to_ns(now))
+    return Live(stream, shown, receivers, output, on_air, song, versions)
+
+
+COMING_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """What the clock brings, with pictures and sound apart in radio mode."""
+
+    pictures: list[schedule.Play]
+    sound: list[schedule.Play]
+
+
+def coming(stream: Stream, *, now: datetime | None = None, count: int = COMING_SHOWN) -> Coming:
+    """What is on and what comes while the stream is wanted: one query."""
+    now = now or timezone.now()
+    if not stream.is_wanted or stream.timeline_epoch is None:
+        return Coming([], [])
+    programme = schedule.programme(
+        epoch=stream.timeline_epoch,
+        profile=stream.profile,
+        versions=standing_versions(stream, since=now),
+    )
+    at_ns = schedule.to_ns(now)
+    return Coming(
+        schedule.coming(programme, "pictures", now_ns=at_ns, count=count),
+        schedule.coming(programme, "sound", now_ns=at_ns, count=count),
+    )
+
+
+def playlist_names(workspace: Workspace, *, limit: int = 200) -> list[Playlist]:
+    """Playlists to choose from, by name."""
+    return list(Playlist.objects.filter(workspace=workspace).order_by("name", "created_at")[:limit])
 
 
 def output_status(
@@ -518,27 +573,11 @@ def encoder_facts(stream: Stream, *, now: datetime | None = None) -> EncoderFact
     )
 
 
-def _versions_around(stream: Stream, epoch: datetime, *, now: datetime) -> list[ProgrammeVersion]:
-    """The versions that items reported about now may come from: one query.
-
-    What the clock has, what it had a moment ago, and the newest. Between them may lie any number
-    of edits that were replaced before they began.
-    """
-    rows = ProgrammeVersion.objects.filter(stream=stream, epoch=epoch)
-    frames = [
-        schedule.frame_at(epoch, stream.profile, moment) for moment in (now, now - REPORTS_LAG)
-    ]
-    wanted = Q(pk=rows.order_by("-n").values("pk")[:1])
-    for frame in frames:
-        begun = rows.filter(effective_from__lte=max(0, frame))
-        wanted |= Q(pk=begun.order_by("-effective_from", "-n").values("pk")[:1])
-    return list(rows.filter(wanted).order_by("-n"))
-
-
 def _reported_moment(
     output: Output, versions: list[ProgrammeVersion], *, profile: str
 ) -> schedule.Moment | None:
-    entries = {item["id"]: item for version in reversed(versions) for item in version.items}
+    shown = [version for version in versions if version.kind == ProgrammeKind.PICTURES]
+    entries = {item["id"]: item for version in shown for item in version.items}
     playing = entries.get(output.item_id)
     if playing is None:
         return None
@@ -601,6 +640,12 @@ def playlist_page(
     lists = lists.order_by("name", "created_at", "pk")
     found = list(lists[first : first + size + 1])
     return PlaylistPage(rows=found[:size], number=number, has_next=len(found) > size)
+
+
+def is_shuffled(playlist: Playlist) -> bool:
+    """Whether a stream shuffles it, so that weights mean something."""
+    pictures, music = Q(playlist=playlist, shuffle=True), Q(music=playlist, shuffle_music=True)
+    return Stream.objects.filter(pictures | music).exists()
 
 
 def playlist_items(playlist: Playlist) -> list[PlaylistItem]:

@@ -279,6 +279,25 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
         ("PATCH", "api/v1/streams/<uuidstr:stream_id>/destinations/<uuidstr:output_id>"): _json(
             {"name": title}
         ),
+        ("POST", "streams/<uuid:stream_id>/jump/"): {"data": {"item": ids["item_id"]}},
+        ("POST", "streams/<uuid:stream_id>/next/"): {"data": {"asset": of.other_asset}},
+        ("POST", "streams/<uuid:stream_id>/swap/"): {"data": {"playlist": ids["playlist_id"]}},
+        ("POST", "streams/<uuid:stream_id>/undo/"): {"data": {"version": "1"}},
+        ("POST", "playlists/<uuid:playlist_id>/items/<uuid:item_id>/weight/"): {
+            "data": {"weight": "3"}
+        },
+        ("PATCH", "api/v1/playlists/<uuidstr:playlist_id>/items/<uuidstr:item_id>"): _json(
+            {"weight": 3}
+        ),
+        ("POST", "api/v1/streams/<uuidstr:stream_id>/skip"): _json({}),
+        ("POST", "api/v1/streams/<uuidstr:stream_id>/jump"): _json({"item_id": ids["item_id"]}),
+        ("POST", "api/v1/streams/<uuidstr:stream_id>/play-next"): _json(
+            {"asset_id": of.other_asset}
+        ),
+        ("POST", "api/v1/streams/<uuidstr:stream_id>/swap"): _json(
+            {"playlist_id": ids["playlist_id"]}
+        ),
+        ("POST", "api/v1/streams/<uuidstr:stream_id>/undo"): _json({"version": 1}),
         ("POST", "api/v1/streams"): _json(wish),
         ("PATCH", "api/v1/streams/<uuidstr:stream_id>"): _json({"title": title}),
         ("POST", "api/v1/playlists"): _json({"name": title}),

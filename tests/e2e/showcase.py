@@ -49,9 +49,12 @@ WORDS = {
     "Evenings": "Вечера",
     "Mornings": "Утра",
     "Long nights": "Долгие ночи",
+    "Songs of the night": "Песни ночи",
     "Not sorted yet": "Ещё не разобрано",
     "Harbour at night": "Гавань ночью",
     "Rain, always": "Всегда дождь",
+    "Piano till dawn": "Пианино до рассвета",
+    "Second service": "Второй сервис",
     "Fireplace channel": "Канал камина",
     "Sleep radio": "Радио для сна",
     "Forest, backup leg": "Лес, запасной",
@@ -381,7 +384,7 @@ class _Seed:
     # -- playlists and streams --------------------------------------------------------------
 
     def playlists(self) -> None:
-        """Four, one of them empty."""
+        """Five, one of them empty."""
         from apps.streaming import stream_manager
 
         named = {
@@ -390,6 +393,7 @@ class _Seed:
                          "Empty station hall"],
             "Mornings": ["Snow on the pass", "Harbour before sunrise", "Scanned slides"],
             "Long nights": ["Old lighthouse, eight hours", "Fireplace"],
+            "Songs of the night": ["Piano in the next room", "Tape hiss and vinyl"],
             "Not sorted yet": [],
         }  # fmt: skip
         self.lists = {}
@@ -405,6 +409,10 @@ class _Seed:
         """One in each state that a person can meet."""
         self.stream("Harbour at night", "Evenings", "on_air", kbps=4630, address=INGEST)
         self.stream("Rain, always", "Evenings", "on_air", kbps=4588)
+        self.edited("Harbour at night")
+        self.stream(
+            "Piano till dawn", "Long nights", "on_air", kbps=4601, music="Songs of the night"
+        )
         self.stream("Sleep radio", "Long nights", "degraded", kbps=2210)
         self.stream(
             "Forest, backup leg", "Long nights", "reconnecting",
@@ -420,7 +428,7 @@ class _Seed:
 
     def stream(
         self, title: str, playlist: str | None, state: str, *, kbps: int = 0, address: str = "",
-        error: tuple[str, str] = ("", ""),
+        error: tuple[str, str] = ("", ""), music: str = "",
     ) -> None:  # fmt: skip
         """A stream, and what a node reports of it."""
         from apps.streaming import events, stream_manager
@@ -437,8 +445,11 @@ class _Seed:
             address=address,
             key=f"abcd-efgh-{self.serial:04}-7q2x" if address else "",
             by=self.alice,
+            music=self.lists[music] if music else None,
+            filler=self.lists["Long nights"] if title == "Harbour at night" else None,
+            shuffle=title == "Harbour at night",
         )
-        self.shown.streams.setdefault(state or "bare", str(stream.pk))
+        self.shown.streams.setdefault("radio" if music else state or "bare", str(stream.pk))
         if state == "on_air":
             self.shown.ids.setdefault("stream_id", str(stream.pk))
             self.shown.ids.setdefault("output_id", str(stream.outputs.get().pk))
@@ -449,7 +460,7 @@ class _Seed:
         stream_manager.start_stream(stream=stream, by=self.alice)
         stream.events.filter(code="stream.start_requested").update(at=began - timedelta(seconds=4))
         Stream.objects.filter(pk=stream.pk).update(started_at=began)
-        items = stream.versions.get().items
+        items = stream.versions.get(kind="pictures").items
         on_air = state in ("on_air", "degraded")
         Output.objects.filter(stream=stream).update(
             node="node-1", token=3, expires_at=MOMENT + timedelta(seconds=17), state=state,
@@ -474,6 +485,26 @@ class _Seed:
             log.append(("output.failed", error[1], MOMENT - timedelta(minutes=2)))
         for code, text, at in log:
             events.record(stream, code, text, output=output, at=at)
+
+    def edited(self, title: str) -> None:
+        """It goes to a second service as well, which refuses its key; and was skipped just now."""
+        from apps.streaming import stream_manager
+        from apps.streaming.models import Output, Stream
+
+        stream = Stream.objects.get(title=self.said(title))
+        second = stream_manager.add_destination(
+            stream=stream, address="rtmps://live.twitch.tv:443/app", key="live-4411-7q2x-77aa-90cd",
+            name=self.said("Second service"), by=self.alice,
+        )  # fmt: skip
+        Output.objects.filter(pk=second.pk).update(
+            node="node-1", token=1, expires_at=MOMENT + timedelta(seconds=17),
+            state="reconnecting", reported_generation=9, reported_at=MOMENT,
+            error_code="ingest.key_rejected",
+            error_text="The ingest refused the stream key. Check the stream key; it may be wrong "
+            "or in use elsewhere. We keep trying.",
+            retry_at=MOMENT + timedelta(seconds=24),
+        )  # fmt: skip
+        stream_manager.skip(stream=stream, by=self.alice)
 
 
 if __name__ == "__main__":

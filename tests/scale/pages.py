@@ -28,6 +28,7 @@ def pages_of(workspace: Workspace, stream: Stream) -> dict[str, str]:
         "stream": f"/streams/{stream.pk}/",
         "stream, moving part": f"/streams/{stream.pk}/live/",
         "stream, ready?": f"/streams/{stream.pk}/ready/",
+        "stream, what comes": f"/streams/{stream.pk}/programme/",
         "stream, form": f"/streams/{stream.pk}/edit/",
         "playlists": f"/playlists/{here}",
         "playlist": f"/playlists/{playlist.pk}/",

@@ -20,6 +20,7 @@ from apps.streaming import models, stream_manager
 from apps.streaming.access import get_playlist_for
 from apps.streaming.api import rows
 from apps.streaming.api.schemas import (
+    ItemChange,
     ItemList,
     ItemMove,
     ItemPage,
@@ -139,6 +140,24 @@ def remove_item(request: HttpRequest, playlist_id: UUID, item_id: UUID) -> Statu
     found = get_playlist_for(caller(request), playlist_id, Role.EDITOR)
     with unless_changed(request, found, _represent):
         if stream_manager.remove_item(playlist=found, item_id=item_id) is None:
+            raise Http404("There is no such item.")
+    return Status(204, None)
+
+
+@endpoints.change(
+    "PATCH",
+    "/playlists/{uuid:playlist_id}/items/{uuid:item_id}",
+    Scope.STREAMS,
+    response={204: None},
+    refusals=[CHANGED],
+)
+def change_item(
+    request: HttpRequest, playlist_id: UUID, item_id: UUID, body: ItemChange
+) -> Status[None]:
+    """Say how often an item plays in each shuffled round."""
+    found = get_playlist_for(caller(request), playlist_id, Role.EDITOR)
+    with unless_changed(request, found, _represent):
+        if not stream_manager.set_weight(playlist=found, item_id=item_id, weight=body.weight):
             raise Http404("There is no such item.")
     return Status(204, None)
 

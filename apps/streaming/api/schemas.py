@@ -68,6 +68,14 @@ class StreamNew(Asked):
     profile: Profile | None = Field(None, description="The installation's default when left out.")
     loop: Flag = Field(True, description="Begin again after the last item.")
     start_policy: StartPolicy = "top"
+    shuffle: Flag = Field(False, description="Each round has an order of its own.")
+    music_id: UUID | None = Field(
+        None, description="Radio mode: this playlist makes the sound, the other one the pictures."
+    )
+    shuffle_music: Flag = False
+    filler_id: UUID | None = Field(
+        None, description="Playlist that is shown for what cannot be played, and during a pause."
+    )
     destination: DestinationWish
 
 
@@ -79,6 +87,10 @@ class StreamChange(Asked):
     profile: Profile | None = None
     loop: Flag | None = None
     start_policy: StartPolicy | None = None
+    shuffle: Flag | None = None
+    music_id: UUID | None = None
+    shuffle_music: Flag | None = None
+    filler_id: UUID | None = None
     destination: DestinationWish | None = None
 
 
@@ -100,6 +112,11 @@ class StreamTold(Told):
     profile: str
     loop: bool
     start_policy: StartPolicy
+    shuffle: bool
+    music_id: UUID | None
+    shuffle_music: bool
+    filler_id: UUID | None
+    is_paused: bool = Field(description="Whether the filler is shown until somebody resumes.")
     desired: Desired = Field(description="What is wished; `/status` says what is real.")
     destination: DestinationTold | None = Field(
         description="The first one; `/streams/{stream_id}/destinations` lists all."
@@ -170,11 +187,85 @@ class PlayingTold(Told):
     next_title: str
 
 
+Part = Annotated[
+    Literal["pictures", "sound"],
+    Field(description="`sound` only in radio mode, where the music has a programme of its own."),
+]
+At = Annotated[
+    Literal["item", "key"],
+    Field(description="Where the item ends, or at the next key frame, every 2 s."),
+]
+
+
+class Skip(Asked):
+    """What to skip."""
+
+    part: Part = "pictures"
+
+
+class Jump(Asked):
+    """Where to go on."""
+
+    item_id: UUID = Field(description="An item of the playlist that is on air.")
+    part: Part = "pictures"
+    at: At = "key"
+
+
+class PlayNext(Asked):
+    """What to play once."""
+
+    asset_id: UUID
+    part: Part = "pictures"
+
+
+class Swap(Asked):
+    """Which playlist takes over."""
+
+    playlist_id: UUID
+    part: Part = "pictures"
+    at: At = "item"
+
+
+class Undo(Asked):
+    """What to take back."""
+
+    version: Annotated[Whole, Field(ge=1, le=2_000_000_000)] = Field(
+        description="As the edit told it."
+    )
+
+
+class EditTold(Told):
+    """An edit that was written down, and takes effect by itself."""
+
+    version: int = Field(description="By which it can be undone.")
+    part: Part
+    effective_at: datetime = Field(description="At least 3 s ahead.")
+    title: str = Field(description="What is on then.")
+
+
+class PlayTold(Told):
+    """An item that the clock brings."""
+
+    item_id: str
+    title: str
+    at: datetime
+    length_ms: int
+    is_cut: bool = Field(description="Something else takes over before it ends.")
+
+
+class ComingTold(Told):
+    """What is on and what comes, as far as it is decided."""
+
+    pictures: list[PlayTold]
+    sound: list[PlayTold] = Field(description="Empty unless in radio mode.")
+
+
 class LiveTold(StatusTold):
     """All that is real of one stream."""
 
     outputs: list[OutputTold]
     now: PlayingTold | None
+    song: PlayingTold | None = Field(description="In radio mode, what is heard.")
 
 
 class ReceiverTold(Told):
@@ -260,6 +351,14 @@ class ItemsNew(Asked):
     )
 
 
+class ItemChange(Asked):
+    """What shall change of an item."""
+
+    weight: Annotated[Whole, Field(ge=1, le=20)] = Field(
+        description="Plays in each round of a shuffled programme."
+    )
+
+
 class ItemMove(Asked):
     """By how many places."""
 
@@ -281,6 +380,7 @@ class ItemTold(Told):
     asset_id: UUID
     title: str
     duration_ms: int | None
+    weight: int = Field(description="Plays in each round of a shuffled programme.")
     asset_state: Literal["uploading", "checking", "ready", "failed"]
 
 
@@ -325,11 +425,14 @@ def stream_row(row: models.Stream, now: status.Status) -> StreamRow:
 
 
 def live_told(
-    now: status.Status, outputs: list[models.Output], playing: PlayingTold | None
+    now: status.Status,
+    outputs: list[models.Output],
+    playing: PlayingTold | None,
+    song: PlayingTold | None,
 ) -> LiveTold:
     """How a stream is, output by output."""
     return LiveTold.model_validate(
-        _status(now) | {"outputs": [_output(row) for row in outputs], "now": playing}
+        _status(now) | {"outputs": [_output(row) for row in outputs], "now": playing, "song": song}
     )
 
 
@@ -353,6 +456,7 @@ def item_told(row: models.PlaylistItem) -> ItemTold:
             "asset_id": row.asset_id,
             "title": row.asset.title,
             "duration_ms": row.asset.duration_ms,
+            "weight": row.weight,
             "asset_state": row.asset.state,
         }
     )
@@ -372,6 +476,11 @@ def _wish(row: models.Stream) -> dict[str, object]:
         "profile": row.profile,
         "loop": row.loop,
         "start_policy": row.start_policy,
+        "shuffle": row.shuffle,
+        "music_id": row.music_id,
+        "shuffle_music": row.shuffle_music,
+        "filler_id": row.filler_id,
+        "is_paused": row.paused_from is not None,
         "desired": row.desired,
         "destination": destination_told(outputs[0].destination) if outputs else None,
         "started_at": row.started_at,

@@ -38,7 +38,7 @@ from apps.streaming.api.schemas import (
     stream_row,
     stream_told,
 )
-from apps.streaming.forms import StreamForm
+from apps.streaming.forms import WISHES, StreamForm
 from apps.streaming.stream_manager import StartRefused, StreamIsOnAir
 
 endpoints = Endpoints(tags=["streams"])
@@ -62,6 +62,10 @@ _POINTERS = {
     "profile": "/profile",
     "start_policy": "/start_policy",
     "loop": "/loop",
+    "shuffle": "/shuffle",
+    "music": "/music_id",
+    "shuffle_music": "/shuffle_music",
+    "filler": "/filler_id",
     "service": "/destination/service",
     "address": "/destination/address",
     "key": "/destination/key",
@@ -107,6 +111,10 @@ def create_stream(request: HttpRequest, body: StreamNew, response: HttpResponse)
             "profile": body.profile or default_profile_id(),
             "start_policy": body.start_policy,
             "loop": body.loop,
+            "shuffle": body.shuffle,
+            "music": str(body.music_id or ""),
+            "shuffle_music": body.shuffle_music,
+            "filler": str(body.filler_id or ""),
             **_asked(body.destination),
         },
         workspace=token.workspace,
@@ -134,23 +142,25 @@ def get_stream(request: HttpRequest, stream_id: UUID) -> StreamTold:
 def update_stream(request: HttpRequest, stream_id: UUID, body: StreamChange) -> StreamTold:
     """Change a stream.
 
-    On air only title, playlist, loop and start policy may change.
+    On air its format, its destination and radio mode itself stay as they are.
     """
     token = caller(request)
     stream = get_stream_for(token, stream_id, Role.EDITOR)
     with unless_changed(request, stream, _represent):
         if stream.is_wanted and (body.destination or body.profile not in (None, stream.profile)):
             raise Problem(ON_AIR, "Format and destination cannot change on air.")
-        named = body.model_dump(exclude_unset=True, exclude={"destination", "playlist_id"})
+        lists = {"playlist_id": "playlist", "music_id": "music", "filler_id": "filler"}
+        named = body.model_dump(exclude_unset=True, exclude={"destination", *lists})
         form = StreamForm(workspace=stream.workspace, stream=stream)
         if body.destination is not None and "service" not in form.fields:
             several = "The stream has several destinations. Change one of them by its own address."
             raise Problem(INVALID, faults=[Fault(several, pointer="/destination")])
         data = form.initial
-        data = {**data, "playlist": str(data["playlist"] or "")}
+        data = {**data, **{field: str(data[field] or "") for field in lists.values()}}
         data |= {name: value for name, value in named.items() if value is not None}
-        if "playlist_id" in body.model_fields_set:
-            data["playlist"] = str(body.playlist_id or "")
+        for name, field in lists.items():
+            if name in body.model_fields_set:
+                data[field] = str(getattr(body, name) or "")
         if body.destination is not None:
             data |= _asked(body.destination)
         form = StreamForm(data, workspace=stream.workspace, stream=stream)
@@ -225,19 +235,21 @@ def get_stream_status(request: HttpRequest, stream_id: UUID) -> LiveTold:
     """Read what is real: state, connections, what is on and what follows."""
     stream = get_stream_for(caller(request), stream_id)
     live = selectors.live(stream)
-    moment = live.on_air
-    playing = None
-    if moment is not None:
-        playing = PlayingTold(
-            item_id=moment.item_id,
-            title=moment.title,
-            position_ms=moment.position_ms,
-            length_ms=moment.length_ms,
-            next_item_id=moment.next_item_id,
-            next_title=moment.next_title,
-        )
     outputs = [receiver.output for receiver in live.receivers]
-    return live_told(live.status, outputs, playing)
+    return live_told(live.status, outputs, _playing(live.on_air), _playing(live.song))
+
+
+def _playing(moment: schedule.Moment | None) -> PlayingTold | None:
+    if moment is None:
+        return None
+    return PlayingTold(
+        item_id=moment.item_id,
+        title=moment.title,
+        position_ms=moment.position_ms,
+        length_ms=moment.length_ms,
+        next_item_id=moment.next_item_id,
+        next_title=moment.next_title,
+    )
 
 
 @endpoints.read("/streams/{uuid:stream_id}/events", response=EventPage)
@@ -297,5 +309,4 @@ def _checked(form: StreamForm) -> dict[str, Any]:
     """What the page's own form makes of it; raises `Problem`."""
     if not form.is_valid():
         raise Problem(INVALID, faults=faults_of(form.errors, _POINTERS))
-    names = ("title", "playlist", "profile", "loop", "start_policy", "address", "key")
-    return {name: form.cleaned_data[name] for name in names}
+    return {name: form.cleaned_data[name] for name in WISHES}

@@ -5,12 +5,13 @@ Whatever happens in between, the time line and the connections stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
@@ -236,6 +237,25 @@ def undo(*, stream: Stream, version: int, by: User | None = None) -> Edited:
         )
         refresh_programme(stream=locked(stream))
     return edited
+
+
+UNDO_SHOWN = timedelta(minutes=10)
+
+
+def last_edit(
+    stream: Stream, recent: Sequence[Event], versions: Sequence[ProgrammeVersion]
+) -> Event | None:
+    """The last edit while it can be undone and is fresh enough to be offered: no query.
+
+    `recent` are the latest events, `versions` what is on and to come.
+    """
+    last = next((event for event in recent if event.code in EDITS), None)
+    if last is None or last.code not in UNDOABLE or not stream.is_wanted:
+        return None
+    newest = max((v.n for v in versions if v.kind != ProgrammeKind.FILLER), default=0)
+    if newest != last.data.get("last") or timezone.now() - last.at > UNDO_SHOWN:
+        return None
+    return last
 
 
 def undoable(stream: Stream, *, version: int | None = None) -> Event | None:
