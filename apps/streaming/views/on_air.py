@@ -41,6 +41,7 @@ def programme(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
         "stream": found,
         "coming": selectors.coming(found),
         "may_edit": found.role >= Role.EDITOR,
+        "parts": ("pictures", "sound"),
     }
     if request.headers.get("HX-Request"):
         return fragment(request, "streaming/_coming.html", context)
