@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from playout.errors import NodeProtocolError
@@ -26,6 +26,7 @@ from playout.node.messages import (
     encode,
     report_from_json,
 )
+from playout.node.slates import Slates
 from playout.supervisor.ports import DesiredOutput, OutputReport
 from playout.supervisor.reconcile import Running
 
@@ -89,6 +90,7 @@ class PumpLink:
         """Process id of the pump when it is a child of ours; 0 for an adopted one."""
         self._ending = False
         directory = config.directory
+        self._slates = Slates(directory / "slates")
         self._socket_path = directory / f"{name}.sock"
         self._lock_path = directory / f"{name}.lock"
         self._fault_path = directory / f"{name}.fault"
@@ -101,6 +103,8 @@ class PumpLink:
 
     def set_output(self, desired: DesiredOutput, seat: Seat) -> None:
         """Start an output or bring it to a generation."""
+        if desired.programme is not None:
+            desired = replace(desired, programme=self._slates.added(desired.programme))
         self._send("set", output=desired_to_json(desired))
         self.running[desired.output_id] = Running(desired.token, desired.generation)
         self.seats[desired.output_id] = seat
