@@ -36,6 +36,9 @@ from playout.tracks.reader import Track
 INTERLEAVE_MS = 100
 """Pictures and sound alternate in runs of this length: shorter ones make each send dearer, and
 receivers look further ahead than that."""
+_LOOK_MS = 1000
+"""So often the file system is asked whether an index was cut short: asking is a call of its own,
+and who follows the rules replaces files as a whole."""
 _NEAR = 24
 """Messages among which the next one due is looked for first."""
 _FILL_AUDIO_FRAMES = 86
@@ -128,6 +131,7 @@ class Feed:
         self.ended = False
         """No pictures are left."""
         self.sent_until_ms = 0
+        self._look_ms = 0
         self.joins = 0
         """Items that followed another within this feed."""
         self._before: tuple[int, int | None, bytes, int | None, bytes] = (0, None, b"", None, b"")
@@ -751,11 +755,11 @@ class Feed:
             or sounds is None
             or pictures.blocks.missing is not video.missing
             or sounds.blocks.missing is not audio.missing
-            or pictures.index_size() < pictures.index_bytes
-            or sounds.index_size() < sounds.index_bytes
             or pictures.is_partial
             or sounds.is_partial
+            or until_ms >= self._look_ms
         ):
+            self._look_ms = until_ms + _LOOK_MS
             self._look_at_tracks()
         if (
             until_ms <= video.end_ms
