@@ -45,11 +45,11 @@ async def test_a_stalled_destination_delays_none_of_the_others(
     async with RecordingSink() as primary, RecordingSink() as backup:
         urls = [f"rtmp://127.0.0.1:{sink.port}/live" for sink in (primary, backup)]
         keys = [f"--key-file={file}" for file in files]
-        air = Air(urls, tracks, "--loop", "--seconds", "12", *keys)
+        air = Air(urls, tracks, "--loop", "--seconds", "7", *keys)
         try:
             await primary.wait_for(lambda: primary.of(KEYS[0]), seconds=15)
             await backup.wait_for(lambda: backup.of(KEYS[1]), seconds=15)
-            await asyncio.sleep(3)
+            await asyncio.sleep(2)
             backup.read_on(False)
             await until_it_ends(air, seconds=40)
         finally:
@@ -70,7 +70,7 @@ async def test_a_stalled_destination_delays_none_of_the_others(
 async def test_one_that_cannot_be_reached_does_not_fail_the_others(tracks: list[Track]) -> None:
     async with RecordingSink() as sink:
         nowhere = f"rtmp://127.0.0.1:{free_port()}/live/{KEYS[0]}"
-        air = Air([nowhere, sink.url(KEYS[1])], tracks, "--loop", "--seconds", "5")
+        air = Air([nowhere, sink.url(KEYS[1])], tracks, "--loop", "--seconds", "3")
         try:
             await sink.wait_for(lambda: sink.of(KEYS[1]), seconds=15)
             command = Path(f"/proc/{air.pid}/cmdline").read_text()

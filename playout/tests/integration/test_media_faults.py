@@ -75,7 +75,15 @@ def digests(tracks: list[Track]) -> dict[bytes, str]:
     return found
 
 
-@pytest.mark.parametrize(("how", "seconds"), [(flip, 16), (cut, 7), (delete, 7), (replace, 7)])
+@pytest.mark.parametrize(
+    ("how", "seconds"),
+    [
+        (flip, 16),
+        (cut, 7),
+        pytest.param(delete, 7, marks=pytest.mark.slow),
+        pytest.param(replace, 7, marks=pytest.mark.slow),
+    ],
+)
 async def test_the_session_stays_and_no_damaged_byte_is_sent(
     how: Callable[[Track], None], seconds: int, tracks: list[Track]
 ) -> None:

@@ -379,7 +379,7 @@ def test_a_lone_stream_that_fell_is_back_at_once(simulate) -> None:
     simulate(test)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_reset_at_any_moment_is_followed_by_a_session_that_opens_well(simulate, seed) -> None:
     async def test(world: World) -> None:
         chance = random.Random(seed)
