@@ -19,6 +19,7 @@ Checked afterwards, on what the ingest wrote down (names as in `playout.testing.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import tempfile
@@ -42,7 +43,7 @@ from playout.testing.history import SECOND, Span
 from playout.testing.memory_store import MemoryStore
 from playout.testing.network import SimulatedNetwork, SimulatedSocket
 from playout.testing.node import SimulatedNode
-from playout.testing.recording import Arrival, Manners, digest_of
+from playout.testing.recording import Arrival, Manners, SessionRecord, digest_of
 from playout.testing.simulated_ingest import SimulatedIngest
 from playout.testing.tracks import write_item
 from playout.testing.virtual_time import VirtualClock, VirtualLoop, run
@@ -74,6 +75,8 @@ HOST = "ingest.test"
 EDIT_AHEAD_SECONDS = 0.6
 LONGEST_CALM_GAP_SECONDS = 0.12
 """Media comes every 34 ms at least; the latency may change, and two ticks may fall together."""
+
+LONGEST_CALM_CHANGE_SECONDS = 0.3
 
 QUICK, SLOW, LEASE = 1.2, 5.0, 3.0
 """Seconds within which a stream must be back: after a passing fault; after one that looks like
@@ -133,7 +136,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("black hole down", (_network(lost_down=True),), (_network(lost_down=False),), (0.1, 2.0)),
     Fault("black hole", (_network(lost_up=True, lost_down=True),),
           (_network(lost_up=False, lost_down=False),), (0.1, 2.0)),
-    Fault("throttled", (_throttle,), (_network(bytes_per_second=None),), (0.2, 3.0)),
+    Fault("throttled", (_throttle,), (_network(bytes_per_second=None),), (0.2, 3.0),
+          LEASE),
     Fault("far away", (_network(latency=0.2),), (_network(latency=0.01),), (0.3, 2.0)),
     Fault("short writes", (_network(short_writes=0.5),), (_network(short_writes=0.0),), (0.5, 5.0)),
     Fault("name unknown", (_network(unresolvable=True), _reset), (_network(unresolvable=False),),
@@ -153,6 +157,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("flips a bit", (_network(corrupts_next=True),), (_reset,), (0.3, 0.6), SLOW),
     Fault("track gone", (lambda air: air.hide_an_item(),), (lambda air: air.show_all_items(),),
           (0.5, 8.0)),
+    Fault("track turned to noise", (lambda air: air.spoil_an_item(),),
+          (lambda air: air.mend_all_items(),), (0.5, 8.0)),
     Fault("holder cut off", (lambda air: air.cut(holder=True),), (lambda air: air.join(),),
           (0.2, 4.0), LEASE),
     Fault("other cut off", (lambda air: air.cut(holder=False),), (lambda air: air.join(),),
@@ -208,6 +214,7 @@ class Air:
         self._off_since: int | None = None
         self._edited_at = -1e9
         self._broken_item: tuple[Item, int] | None = None
+        self._spoilt: tuple[Item, int, bytes] | None = None
         self.damage: list[tuple[str, Span]] = []
         self.errors: list[str] = []
         self.network: SimulatedNetwork
@@ -220,6 +227,8 @@ class Air:
         self.edits = self.chance.random() < 0.7
         self.mean_pause = self.chance.choice((2.0, 6.0, 15.0))
         self.shuffles = self.chance.random() < 0.5
+        self.rotate_after: int | None = self.chance.choice((None, None, 37, 100))
+        """Seconds of programme between planned changes of connection; 14 days in production."""
 
     # -- what happens to it -----------------------------------------------------------------
 
@@ -284,6 +293,24 @@ class Air:
         Path(item.video).rename(f"{item.video}.gone")
         self._broken_item = (item, self.clock.boottime_ns())
 
+    def spoil_an_item(self) -> None:
+        """One item's index is replaced by noise, as a broken disk or copy leaves it."""
+        item = self.chance.choice(self.items)
+        index = Path(item.video) / "video.index"
+        if index.exists():
+            self._spoilt = (item, self.clock.boottime_ns(), index.read_bytes())
+            _replace(index, self.chance.randbytes(500))
+
+    def mend_all_items(self) -> None:
+        """The index is what it was."""
+        if self._spoilt is not None:
+            item, since, index = self._spoilt
+            for directory in (Path(item.video), Path(f"{item.video}.gone")):
+                if directory.exists():
+                    _replace(directory / "video.index", index)
+            self.damage.append((item.id, Span(since, self.clock.boottime_ns())))
+            self._spoilt = None
+
     def show_all_items(self) -> None:
         """The files are back."""
         if self._broken_item is not None:
@@ -310,6 +337,10 @@ class Air:
     def now_ms(self, at_ns: int) -> int:
         """The programme's clock at a monotonic instant."""
         return (at_ns - self._start_ns) // 1_000_000
+
+    def _session_ms(self, origin_ms: int, at_ns: int) -> int:
+        """The clock of a session whose 0 lies at `origin_ms`."""
+        return self.now_ms(at_ns) - origin_ms
 
     def edit(self) -> None:
         """A new version, at an item boundary or at the next key frame."""
@@ -377,6 +408,7 @@ class Air:
                 connect=self._connect,
             ),
             time_scale=SCALE,
+            rotate_after=self.rotate_after,
         )
         self.items = [
             write_item(self.directory, f"item-{n}", frames, gop=GOP, picture_bytes=PICTURE_BYTES)
@@ -500,12 +532,21 @@ class Air:
                     digest_of(track.body(n)) for n in range(track.frames)
                 ]
 
-    def _expected(self, arrival: Arrival) -> bytes | None:
+    def _origin_ms(self, session: SessionRecord) -> int:
+        """The programme time that counts as 0 in a session: some multiple of the rotation."""
+        first = next(session.media(), None)
+        if self.rotate_after is None or first is None:
+            return 0
+        period = 1000 * self.rotate_after
+        return period * round((self.now_ms(first.at_ns) + PACE.lead - first.timestamp) / period)
+
+    def _expected(self, origin_ms: int, arrival: Arrival) -> bytes | None:
         """The digest that the programme puts at the time of `arrival`; None for any."""
+        at_ms = origin_ms + arrival.timestamp
         whole = self._whole
         if arrival.kind is MessageKind.VIDEO:
             rate: Fraction = whole.video_rate
-            frame = round(arrival.timestamp * rate / 1000)
+            frame = round(at_ms * rate / 1000)
             placement = placement_at(whole, frame)
             if placement is None or self._was_damaged(placement.item.id, placement.start, rate):
                 return None
@@ -515,7 +556,7 @@ class Air:
             )
         rate = whole.audio_rate
         delay = frame_ms(REORDER_FRAMES, whole.video_rate)
-        frame = round((arrival.timestamp - delay) * rate / 1000)
+        frame = round((at_ms - delay) * rate / 1000)
         sound = sound_at(whole, frame)
         if sound is None:
             return None
@@ -545,6 +586,10 @@ class Air:
             if id(socket.peer) in flipped
         }  # fmt: skip
         off = [Span(s.begin_ns, s.end_ns + int(LEASE * SECOND)) for s in self.off]
+        calm = LONGEST_CALM_GAP_SECONDS
+        if self.rotate_after is not None:
+            # The lead is a twentieth, round trips are not: a planned change takes longer than it.
+            calm = LONGEST_CALM_CHANGE_SECONDS
         for key in self.keys:
             sessions = self.ingest.of(key)
             found += history.one_at_a_time(sessions)
@@ -553,7 +598,7 @@ class Air:
                 sessions,
                 begin_ns=self._start_ns,
                 end_ns=self.ended_ns,
-                longer_than_ns=int(LONGEST_CALM_GAP_SECONDS * SECOND),
+                longer_than_ns=int(calm * SECOND),
             )
             found += history.excused(gaps, [*self.excuses, *off], slack_ns=SECOND // 20)
             for session in sessions:
@@ -561,13 +606,17 @@ class Air:
                     continue
                 found += history.times_never_fall(session)
                 found += history.opens_properly(session)
-                found += history.content_is(session, self._expected)
+                origin_ms = self._origin_ms(session)
+                expected = functools.partial(self._expected, origin_ms)
+                found += history.content_is(session, expected)
                 found += history.complete(
                     session,
                     {MessageKind.VIDEO: (33, 34), MessageKind.AUDIO: (23, 24)},
                     [*self.excuses, *self._blurred()],
                 )
-                found += history.never_ahead(session, self.now_ms, lead_ms=PACE.lead + 35)
+                found += history.never_ahead(
+                    session, functools.partial(self._session_ms, origin_ms), lead_ms=PACE.lead + 35
+                )
         most = max((socket.most_waiting for socket in self.sockets), default=0)
         bound = _bytes_of_a_lead()
         if most > bound:
@@ -592,6 +641,13 @@ class Air:
             if coming:
                 found.append((min(coming) - at) / SECOND)
         return found
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Another file of that name: who has mapped the old one keeps it."""
+    fresh = file.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.rename(file)
 
 
 def _is_off(report: OutputReport | None) -> bool:

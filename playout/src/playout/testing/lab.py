@@ -341,6 +341,7 @@ async def zombie(lab: Lab) -> None:
         gap = await air.next_key_frame(since, seconds=70)
         lab.found("F7", "holder lost to key frame of the next", gap, 45.0)
         await asyncio.sleep(max(0.0, 40 - gap))
+        first.store.is_cut = False
         woken = clock.monotonic_ns()
         for pid in pids:
             with contextlib.suppress(OSError):
