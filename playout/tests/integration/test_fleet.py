@@ -231,6 +231,7 @@ async def test_nothing_starts_before_a_pump_of_another_version_has_ended(
     await fleet.on_air("a")
 
 
+@pytest.mark.slow
 async def test_a_frozen_pump_is_replaced_and_no_track_is_accused(
     fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item
 ) -> None:

@@ -276,6 +276,8 @@ class Session:
 
     def _begin(self) -> None:
         """Open the feed at what is on air now, and send headers and the first media."""
+        if not self._may_send():
+            raise LeaseLost("This node may no longer publish the stream.")
         self._epoch_ns = self._epoch_of()
         feed, pace = self._feed, self._pace
         now_ms, rate = self._now_ms(), feed.programme.video_rate
