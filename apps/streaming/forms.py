@@ -237,7 +237,7 @@ class StreamForm(ServiceForm):
         label=_("Shuffle"),
         required=False,
         help_text=_(
-            "Each round has an order of its own, in which nothing comes twice in a row. Weights in "
+            "Each round has an order of its own, in which nothing comes again too soon. Weights in "
             "the playlist say what comes more often."
         ),
     )

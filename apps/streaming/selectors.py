@@ -17,6 +17,7 @@ from apps.accounts.models import Membership, User, Workspace
 from apps.library.models import Asset, AssetState, Rendition, TrackKind, TrackState
 from apps.streaming import events, schedule, status
 from apps.streaming.models import (
+    AsRun,
     Desired,
     Event,
     Node,
@@ -495,6 +496,25 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
             )
             song = schedule.moment_of_sound(programme, now_ns=schedule.to_ns(now))
     return Live(stream, shown, receivers, output, on_air, song, versions)
+
+
+AIRED_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AiredRow:
+    """A stretch of an item that one destination got, and what went wrong with it."""
+
+    row: AsRun
+    output: Output
+    deviation: status.Deviation | None
+
+
+def aired(receivers: Sequence[Receiver], *, count: int = AIRED_SHOWN) -> list[AiredRow]:
+    """What was aired last at these destinations, newest first: one query."""
+    outputs = {receiver.output.pk: receiver.output for receiver in receivers}
+    rows = AsRun.objects.filter(output__in=outputs).order_by("-started_at", "-id")[:count]
+    return [AiredRow(row, outputs[row.output_id], status.deviation(row.cause)) for row in rows]
 
 
 COMING_SHOWN = 20

@@ -116,6 +116,59 @@ class Status:
         return self.shown is Shown.OFF
 
 
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Why something was not aired as written, and what to do about it."""
+
+    cause: str
+    advice: str
+
+
+_DEVIATIONS = {
+    "track.corrupt": (
+        gettext_noop("The prepared file was damaged; something else was shown."),
+        gettext_noop("Prepare the file again from its page."),
+    ),
+    "track.not_found": (
+        gettext_noop("The prepared file was not on the machine that sends; we bridged the time."),
+        gettext_noop("Nothing, if it happened once. Else check the disk and the storage."),
+    ),
+    "track.quarantined": (
+        gettext_noop("The prepared file crashed its sender twice and is left out."),
+        gettext_noop("Prepare the file again from its page, or take it out of the playlist."),
+    ),
+    "track.disagree": (
+        gettext_noop("The file was prepared in another format than the rest."),
+        gettext_noop("Prepare the file again from its page."),
+    ),
+    "ingest.key_rejected": (
+        gettext_noop("The receiver refused the stream key, and the item was cut off."),
+        gettext_noop("Check the stream key at the service."),
+    ),
+}
+
+
+def deviation(code: str) -> Deviation | None:
+    """What a cause in the record of what was aired means; None for the empty one."""
+    if not code:
+        return None
+    if code in _DEVIATIONS:
+        cause, advice = _DEVIATIONS[code]
+        return Deviation(_(cause), _(advice))
+    if code.startswith("ingest."):
+        return Deviation(
+            _("The connection to the receiver broke."), _("Nothing: we connected again.")
+        )
+    if code.startswith("track."):
+        return Deviation(
+            _("The prepared file could not be used; something else was shown."),
+            _("Prepare the file again from its page."),
+        )
+    return Deviation(
+        _("It was interrupted (%(code)s).") % {"code": code}, _("Look at what happened then.")
+    )
+
+
 def of_output(output: OutputFacts, *, wanted_since: datetime | None, now: datetime) -> Status:
     """What to show for one output. `wanted_since` is when its stream was last started."""
     fresh = output.reported_at is not None and now - output.reported_at <= STALE_AFTER

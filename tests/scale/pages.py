@@ -29,6 +29,7 @@ def pages_of(workspace: Workspace, stream: Stream) -> dict[str, str]:
         "stream, moving part": f"/streams/{stream.pk}/live/",
         "stream, ready?": f"/streams/{stream.pk}/ready/",
         "stream, what comes": f"/streams/{stream.pk}/programme/",
+        "stream, details": f"/streams/{stream.pk}/details/",
         "stream, form": f"/streams/{stream.pk}/edit/",
         "playlists": f"/playlists/{here}",
         "playlist": f"/playlists/{playlist.pk}/",

@@ -299,7 +299,9 @@ def forget_removed(*, stream: Stream | None = None) -> int:
             gone = gone.filter(stream=stream)
         found = list(gone.values_list("pk", "destination_id"))
         if found:
-            Output.objects.filter(pk__in=[pk for pk, _destination in found], sessions=None).delete()
+            Output.objects.filter(
+                pk__in=[pk for pk, _destination in found], sessions=None, as_run=None
+            ).delete()
             used = [destination for _pk, destination in found]
             _forget_destinations(used)
             Destination.objects.filter(pk__in=used).update(key="", key_hint="", fingerprint="")

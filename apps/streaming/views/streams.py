@@ -150,6 +150,23 @@ def stream_live(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
 
 @login_required
 @require_GET
+def stream_details(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
+    """What was aired where, every deviation with its cause, and the figures of each connection."""
+    found = get_stream_for(request.user, stream_id)
+    live = selectors.live(found)
+    context = {
+        **frame(found.workspace),
+        "stream": found,
+        "live": live,
+        "aired": selectors.aired(live.receivers),
+    }
+    if request.headers.get("HX-Request"):
+        return fragment(request, "streaming/_details.html", context)
+    return render(request, "streaming/details.html", context)
+
+
+@login_required
+@require_GET
 def stream_ready(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
     """Whether a stream can be started, and what is missing; a page, or a fragment for one."""
     found = get_stream_for(request.user, stream_id)

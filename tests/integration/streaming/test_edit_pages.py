@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
 from apps.streaming import stream_manager
-from apps.streaming.models import Stream
+from apps.streaming.models import AsRun, Stream
 from tests.integration.streaming.conftest import make_asset, prepare
 from tests.integration.streaming.test_edits_on_air import listing
 from tests.integration.streaming.test_pages import put_on_air
@@ -111,3 +111,18 @@ def test_radio_mode_is_chosen_in_the_form(as_alice, stream, playlist, workspace)
     page = as_alice.get(f"/streams/{stream.pk}/").content.decode()
     assert "Skip song" in page
     assert "Skip picture" in page
+
+
+def test_what_was_aired_is_told_with_cause_and_advice(as_alice, path):
+    output = Stream.objects.get().outputs.get()
+    began = timezone.now()
+    for n, (title, cause) in enumerate((("A", ""), ("B", "track.corrupt"), ("C", "ingest.lost"))):
+        AsRun.objects.create(
+            output=output, token=1, epoch=began, start_frame=300 * n, item_id=title, title=title,
+            cause=cause, started_at=began, ended_at=began,
+        )  # fmt: skip
+    page = as_alice.get(f"{path}/details/").content.decode()
+    assert "As planned" in page
+    assert "The prepared file was damaged; something else was shown." in page
+    assert "Prepare the file again from its page." in page
+    assert "The connection to the receiver broke." in page
