@@ -7,12 +7,13 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Role, Scope
+from apps.core.lines import LineField
 
 
 class WorkspaceForm(forms.Form):
     """The name people see."""
 
-    name = forms.CharField(label=_("Name"), max_length=120)
+    name = LineField(label=_("Name"), max_length=120)
 
 
 class InvitationForm(forms.Form):
@@ -45,7 +46,7 @@ class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
 class ProfileForm(forms.Form):
     """What others on a team see."""
 
-    name = forms.CharField(
+    name = LineField(
         label=_("Name"),
         max_length=120,
         required=False,
@@ -58,7 +59,7 @@ class ProfileForm(forms.Form):
 class TokenForm(forms.Form):
     """What a new API token is for, and what it may do."""
 
-    name = forms.CharField(
+    name = LineField(
         label=_("What it is for"),
         max_length=120,
         widget=forms.TextInput({"autocomplete": "off"}),

@@ -29,6 +29,7 @@ from ninja.responses import NinjaJSONEncoder
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from apps.core.cursors import MOST_ROWS, Window
+from apps.core.lines import JOINERS
 from apps.core.problems import (
     FORBIDDEN,
     INVALID,
@@ -55,7 +56,7 @@ Item = TypeVar("Item")
 
 def _printable(text: str) -> str:
     text = text.strip()
-    if any(not character.isprintable() for character in text):
+    if any(not (character.isprintable() or character in JOINERS) for character in text):
         raise ValueError("Leave line breaks and control characters out.")
     return text
 

@@ -7,19 +7,20 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from apps.core.lines import LineField
 from apps.library import preparation
 
 
 class RenameForm(forms.Form):
     """A new name."""
 
-    title = forms.CharField(label=_("Name"), max_length=200)
+    title = LineField(label=_("Name"), max_length=200)
 
 
 class FolderForm(forms.Form):
     """The name of a folder."""
 
-    name = forms.CharField(label=_("Name"), max_length=120)
+    name = LineField(label=_("Name"), max_length=120)
 
 
 class FormatForm(forms.Form):

@@ -11,6 +11,7 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
+from apps.core.lines import LineField
 from apps.streaming import destinations, schedule, selectors
 from apps.streaming.models import Destination, Leg, Output, Playlist, StartPolicy, Stream
 
@@ -35,7 +36,7 @@ class ServiceField(forms.CharField):
 class PlaylistForm(forms.Form):
     """The name of a playlist."""
 
-    name = forms.CharField(label=_("Name"), max_length=120)
+    name = LineField(label=_("Name"), max_length=120)
 
 
 MOST_WEIGHT = 20
@@ -56,7 +57,7 @@ class PickForm(forms.Form):
         required=False,
         empty_label=_("A new playlist"),
     )
-    name = forms.CharField(label=_("Name of the new playlist"), max_length=120, required=False)
+    name = LineField(label=_("Name of the new playlist"), max_length=120, required=False)
 
     def __init__(self, *args: Any, workspace: Workspace, **kw: Any):
         super().__init__(*args, **kw)
@@ -165,7 +166,7 @@ class ServiceForm(forms.Form):
 class DestinationForm(ServiceForm):
     """One more place for a stream to go to, or a change of one."""
 
-    name = forms.CharField(
+    name = LineField(
         label=_("Name"),
         max_length=120,
         required=False,
@@ -216,7 +217,7 @@ WISHES = (
 class StreamForm(ServiceForm):
     """A stream and, while that is one place, where it goes."""
 
-    title = forms.CharField(label=_("Title"), max_length=120)
+    title = LineField(label=_("Title"), max_length=120)
     playlist = forms.ModelChoiceField(
         label=_("Playlist"),
         queryset=Playlist.objects.none(),

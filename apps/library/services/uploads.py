@@ -11,7 +11,6 @@ import errno
 import fcntl
 import os
 import shutil
-import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.models import User, Workspace
 from apps.billing.entitlements import entitlements_for
+from apps.core.lines import one_line
 from apps.core.wake import wake_task_on_commit
 from apps.library import preparation
 from apps.library.models import UPLOAD_LIFETIME, Asset, AssetState, Upload
@@ -234,9 +234,7 @@ def source_name(asset: Asset) -> str:
 def displayed_name(name: str) -> str:
     """The sender's name for a file, fit to be shown: one line, no path, nothing invisible."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    # Control, format (among them the marks that turn writing round) and surrogate characters.
-    kept = "".join(char for char in last if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
-    return " ".join(kept.split())[:255] or "untitled"
+    return one_line(last)[:255] or "untitled"
 
 
 def _title_of(name: str) -> str:

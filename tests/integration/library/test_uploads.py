@@ -217,7 +217,7 @@ def test_somebody_signed_out_is_told_so(client, workspace):
         ("C:\\films\\night.mp4", "night.mp4"),
         ("-rf.mp4", "-rf.mp4"),
         ("evil\u202e4pm.exe", "evil4pm.exe"),
-        ("a\x00b\nc.mp4", "abc.mp4"),
+        ("a\x00b\nc.mp4", "ab c.mp4"),
         ("", "untitled"),
         ("🎬" * 400, "🎬" * 255),
     ],

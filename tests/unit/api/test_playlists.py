@@ -122,3 +122,9 @@ def test_a_list_on_air_is_not_deleted(api, workspace, playlist, path, assets):
 )
 def test_what_to_add_must_be_said(api, path, body):
     assert code_of(api("POST", f"{path}/items", body)) == "request.invalid"
+
+
+def test_programs_may_name_families_and_turn_nothing_round(api):
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert api("POST", "/playlists", {"name": f"{family} evenings"}).status_code == 201
+    assert api("POST", "/playlists", {"name": "evil\u202e"}).status_code == 422
