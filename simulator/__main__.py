@@ -63,12 +63,17 @@ async def _serve(options: Options) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with running(options) as simulator:
-        sys.stdout.write(f"Pages and API at {simulator.url}/\n")
-        sys.stdout.write(f"Ingest at {simulator.rtmp_url}/live2\n")
+        _tell(f"Pages and API at {simulator.url}/")
+        _tell(f"Ingest at {simulator.rtmp_url}/live2")
         if simulator.rtmps_url:
-            sys.stdout.write(f"Ingest at {simulator.rtmps_url}/live2\n")
-        sys.stdout.flush()
+            _tell(f"Ingest at {simulator.rtmps_url}/live2")
+        simulator.world.tell = _tell
         await stop.wait()
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -271,7 +271,7 @@ class _Connection:
             elif isinstance(event, PublishRequested):
                 waiting += self._publish(event)
             elif isinstance(event, PublishEnded):
-                self._end()
+                self._end("the client ended the stream")
 
     def _connect(self, request: ConnectRequested) -> list[Event]:
         if request.app.rstrip("/") in SIDES:
@@ -356,7 +356,7 @@ class _Connection:
         async with asyncio.timeout(_WRITE_S):
             await self._writer.drain()
 
-    def _end(self) -> None:
+    def _end(self, why: str = "the connection is over") -> None:
         publisher, self._publisher = self._publisher, None
         if publisher is None:
             return
@@ -365,6 +365,6 @@ class _Connection:
             feeds = self._world.feeds.get(publisher.stream.id, [])
             # By identity: two feeds with the same figures are still two.
             feeds[:] = [each for each in feeds if each is not publisher.feed]
-        publisher.session.finish("the publisher left")
+        publisher.session.finish(why)
         name, side = publisher.session.name, publisher.feed.side
-        self._world.say("A publisher left.", stream=name, side=side)
+        self._world.say("A publisher left:", why=why, stream=name, side=side)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 import random
 import string
 from collections import deque
@@ -20,6 +21,8 @@ from simulator import health, quota
 from simulator.faults import Behaviour
 from simulator.feed import Feed
 from simulator.lifecycle import ENDED, FOLLOWS_BY_ITSELF, NEEDS_DATA, ON_AIR, LifeCycle
+
+log = logging.getLogger(__name__)
 
 DAY_S = 86_400.0
 ARCHIVE_LIMIT_S = 12 * 3600.0
@@ -178,6 +181,8 @@ class World:
         """What happened, in words, without secrets."""
         self.has_changed = False
         """Since the last snapshot."""
+        self.tell: Callable[[str], object] = log.info
+        """Gets one line for each thing that happens, without secrets."""
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -223,6 +228,7 @@ class World:
     def say(self, text: str, **about: Any) -> None:
         """Note what happened, for people."""
         self.events.append({"at": self.text_time(), "what": text, **about})
+        self.tell(" ".join([text, *(str(value) for value in about.values())]))
 
     def changed(self, record: Record) -> None:
         """Reads will see the record as it is now, after the read lag."""
