@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -26,17 +27,17 @@ WORDS = "We will be right back"
 GROUND, INK = (28, 38, 48), (206, 214, 220)
 SECONDS = 4
 _QUALITY = "24"
+_AT_ONCE = 4
 
 
 def main() -> int:
     """Encode two groups of pictures for each size and rate, and one swell of sound for all."""
-    parts: dict[str, bytes] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        for profile in VIDEO_PROFILES.values():
-            if key_of(profile) not in parts:
-                parts[key_of(profile)] = _pictures(profile, Path(scratch))
-                sys.stderr.write(f"{key_of(profile)}: {len(parts[key_of(profile)])} bytes\n")
-    parts["sound"] = _sound()
+    sound = _sound()
+    needed = {key_of(profile): profile for profile in VIDEO_PROFILES.values()}
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(_AT_ONCE) as workers:
+        made = workers.map(lambda profile: _pictures(profile, Path(scratch)), needed.values())
+        parts = dict(zip(needed, made, strict=True))
+    parts["sound"] = sound
     index = {name: len(part) for name, part in parts.items()}
     head = json.dumps(index, separators=(",", ":")).encode()
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 25}]
@@ -57,7 +58,7 @@ def draw(size: tuple[int, int]) -> Image.Image:
 
 
 def _pictures(profile: VideoProfile, scratch: Path) -> bytes:
-    still = scratch / "slate.png"
+    still = scratch / f"{key_of(profile)}.png"
     draw((profile.width, profile.height)).save(still)
     options = PrepareOptions(preset=PRESETS[0])
     arguments = encoder_arguments(profile, options)
@@ -88,6 +89,7 @@ def _pictures(profile: VideoProfile, scratch: Path) -> bytes:
     )  # fmt: skip
     if order.finish() != count:
         raise SystemExit(f"{profile.id}: the encoder made {len(found)} pictures, not {count}")
+    sys.stderr.write(f"{key_of(profile)}: {sum(len(each.avcc) for each in found)} bytes\n")
     packed = [struct.pack("<H", len(headers.video_header(profile)))]
     packed.append(headers.video_header(profile))
     for picture in found:
@@ -100,7 +102,7 @@ def _sound() -> bytes:
     """A low, slow swell of three notes, from silence to silence."""
     notes = "+".join(f"{level}*sin(2*PI*{hz}*t)" for hz, level in
                      ((110.0, 0.05), (164.75, 0.035), (220.0, 0.02)))  # fmt: skip
-    swell = f"({notes})*pow(sin(PI*t/{SECONDS}),2)"
+    swell = f"({notes})*sin(PI*t/{SECONDS})*sin(PI*t/{SECONDS})"
     command = [
         ffmpeg_path(), "-nostdin", "-v", "error", "-f", "lavfi",
         "-i", f"aevalsrc={swell}|{swell}:s={HOUSE_AUDIO.sample_rate}:d={SECONDS}",
