@@ -264,10 +264,11 @@ def _look(look: _Look) -> None:
         show.is_start_pending = False
     if not any(row.is_wanted for row in look.broadcasts):
         _plan(look, key, Reason.START)
-    _rotate(look, key)
     _read_ingest(look)
     for row in list(look.broadcasts):
         _step(look, row)
+    if show.is_wanted:
+        _rotate(look, key)
     _judge(look)
 
 
@@ -422,6 +423,7 @@ def _plan(
             scheduled += timedelta(seconds=1)
             continue
         look.broadcasts.append(row)
+        look.within(timedelta(0))
         return row
     return None
 
@@ -435,6 +437,7 @@ def _rotate(look: _Look, key: IngestKey) -> None:
     for row in live:
         if row is not newest:
             _unwish(row)
+            look.within(timedelta(0))
             look.say("youtube.followed", "The next broadcast is live; the one before is ended.")
     if show.policy != Policy.ARCHIVES or newest is None or newest.live_at is None:
         return

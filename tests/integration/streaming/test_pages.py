@@ -151,6 +151,7 @@ def test_lists_show_only_the_own_workspace(as_charlie, stream, playlist):
     for name in ("dashboard", "streams", "playlists"):
         page = as_charlie.get(reverse(f"streaming:{name}")).content.decode()
         assert ">Channel<" not in page
+        assert str(stream.pk) not in page
         assert "Night" not in page
 
 

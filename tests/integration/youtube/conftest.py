@@ -142,24 +142,25 @@ class Stage:
     def run(
         self,
         *,
-        until: Callable[[], object] = lambda: False,
+        until: Callable[[], object] | None = None,
         seconds: float = 600,
-        sweeps: bool = True,
+        asserts: bool = True,
+        sweep_every: float = 60,
     ) -> float:
         """Let time pass as the workers would: looks when they are due, a sweep each minute.
 
-        Seconds that passed; fails when `until` is given and does not come true in time.
+        Seconds that passed; fails when `until` is given and does not come true in time, unless
+        `asserts` says that it only watches.
         """
         begun = timezone.now()
-        next_sweep = begun + timedelta(seconds=60)
-        awaited = until.__name__ != "<lambda>" or until() is not False
+        next_sweep = begun + timedelta(seconds=sweep_every)
         while (passed := (timezone.now() - begun).total_seconds()) < seconds:
             self.node()
-            if until():
+            if until is not None and until():
                 return passed
             now = timezone.now()
-            if sweeps and now >= next_sweep:
-                next_sweep = now + timedelta(seconds=60)
+            if now >= next_sweep:
+                next_sweep = now + timedelta(seconds=sweep_every)
                 tasks.sweep()
                 self.node()
             for show in Show.objects.filter(look_at__lte=now):
@@ -168,14 +169,14 @@ class Stage:
                     self.node()
                     if again is None or again > timedelta(seconds=0.5):
                         break
-            if until():
+            if until is not None and until():
                 return (timezone.now() - begun).total_seconds()
             waiting = [
                 at for at in Show.objects.values_list("look_at", flat=True) if at is not None
             ]
-            at = min([*waiting, next_sweep, timezone.now() + timedelta(seconds=60)])
+            at = min([*waiting, next_sweep, timezone.now() + timedelta(seconds=sweep_every)])
             self.skip(max(0.3, (at - timezone.now()).total_seconds()))
-        assert not awaited, "it did not come true in time"
+        assert until is None or not asserts, "it did not come true in time"
         return seconds
 
     def skip(self, seconds: float) -> None:
@@ -266,3 +267,13 @@ def live(stage: Stage, show: Show) -> Show:
 def current(show: Show) -> Broadcast:
     """The broadcast that is live."""
     return Broadcast.objects.get(show=show, lifecycle="live", ended_at=None, is_wanted=True)
+
+
+@pytest.fixture
+def connected_show(stage: Stage, request: pytest.FixtureRequest) -> Show:
+    """A show on a channel that was connected while no answer was lost."""
+    lost = stage.world.behaviour.lost_answers
+    stage.set(lost_answers=0.0)
+    found: Show = request.getfixturevalue("show")
+    stage.set(lost_answers=lost)
+    return found
