@@ -2,8 +2,7 @@
 
 from django.urls import path
 
-from apps.streaming import broadcasting, views
-from apps.streaming.views import destinations, on_air, playlists, streams
+from apps.streaming.views import broadcasting, destinations, on_air, playlists, streams
 
 app_name = "streaming"
 
@@ -50,24 +49,16 @@ urlpatterns = [
     ),
     path("streams/<uuid:stream_id>/watch/", destinations.watch, name="watch"),
     path("streams/<uuid:stream_id>/watch.flv", destinations.watch_flv, name="watch-flv"),
+    path("streams/<uuid:stream_id>/youtube/", broadcasting.show, name="show"),
+    path("streams/<uuid:stream_id>/youtube/state/", broadcasting.show_state, name="show-state"),
+    path("streams/<uuid:stream_id>/youtube/live/", broadcasting.go_live, name="go-live"),
+    path("streams/<uuid:stream_id>/youtube/end/", broadcasting.end, name="show-end"),
     path("playlists/", playlists.playlists, name="playlists"),
     path("playlists/add/", playlists.playlist_pick, name="playlist-pick"),
     path("playlists/<uuid:playlist_id>/", playlists.playlist, name="playlist"),
     path("playlists/<uuid:playlist_id>/choices/", playlists.playlist_choices, name="choices"),
     path("playlists/<uuid:playlist_id>/add/", playlists.playlist_add, name="item-add"),
     path("playlists/<uuid:playlist_id>/restore/", playlists.playlist_restore, name="item-restore"),
-    path("streams/<uuid:stream_id>/watch/", views.watch, name="watch"),
-    path("streams/<uuid:stream_id>/watch.flv", views.watch_flv, name="watch-flv"),
-    path("streams/<uuid:stream_id>/youtube/", broadcasting.show, name="show"),
-    path("streams/<uuid:stream_id>/youtube/state/", broadcasting.show_state, name="show-state"),
-    path("streams/<uuid:stream_id>/youtube/live/", broadcasting.go_live, name="go-live"),
-    path("streams/<uuid:stream_id>/youtube/end/", broadcasting.end, name="show-end"),
-    path("playlists/", views.playlists, name="playlists"),
-    path("playlists/add/", views.playlist_pick, name="playlist-pick"),
-    path("playlists/<uuid:playlist_id>/", views.playlist, name="playlist"),
-    path("playlists/<uuid:playlist_id>/choices/", views.playlist_choices, name="choices"),
-    path("playlists/<uuid:playlist_id>/add/", views.playlist_add, name="item-add"),
-    path("playlists/<uuid:playlist_id>/restore/", views.playlist_restore, name="item-restore"),
     path(
         "playlists/<uuid:playlist_id>/remove/",
         playlists.playlist_remove_many,
