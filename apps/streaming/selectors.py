@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from apps.accounts.models import Membership, User, Workspace
+from apps.core.cursors import in_order
 from apps.library.models import Asset, AssetState, Rendition, TrackKind, TrackState
 from apps.streaming import events, schedule, status
 from apps.streaming.models import (
@@ -43,6 +44,7 @@ REPORTS_LAG = timedelta(seconds=10)
 EVENTS_SHOWN = 20
 STREAMS_SHOWN = 50
 PLAYLISTS_SHOWN = 50
+ITEMS_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,20 +304,24 @@ class StreamPage:
     """Some streams of a workspace, and whether there are others around them."""
 
     rows: list[StreamRow]
-    number: int
-    has_next: bool
+    before: str
+    """Cursors of the neighbouring pages; empty for none."""
+    after: str
 
 
 def stream_page(
-    workspace: Workspace, *, number: int = 1, size: int = STREAMS_SHOWN, now: datetime | None = None
+    workspace: Workspace,
+    *,
+    before: str = "",
+    after: str = "",
+    size: int = STREAMS_SHOWN,
+    now: datetime | None = None,
 ) -> StreamPage:
     """Streams with their states, wanted ones first: two queries, whatever their number."""
     now = now or timezone.now()
-    first = (number - 1) * size
     streams = (
         Stream.objects.filter(workspace=workspace)
         .select_related("playlist")
-        .order_by("-desired", "title", "created_at", "pk")
         .prefetch_related(
             Prefetch(
                 "outputs",
@@ -326,9 +332,10 @@ def stream_page(
             )
         )
     )
-    found = list(streams[first : first + size + 1])
-    rows = [StreamRow(stream=stream, status=status_of(stream, now=now)) for stream in found[:size]]
-    return StreamPage(rows=rows, number=number, has_next=len(found) > size)
+    order = ("-desired", "title", "created_at", "pk")
+    found = in_order(streams, order, before=before, after=after, limit=size)
+    rows = [StreamRow(stream=stream, status=status_of(stream, now=now)) for stream in found.rows]
+    return StreamPage(rows=rows, before=found.before, after=found.after)
 
 
 def with_airing(rows: Sequence[StreamRow]) -> list[StreamRow]:
@@ -641,25 +648,24 @@ def recent_events(stream: Stream) -> list[Event]:
 class PlaylistPage:
     """Some playlists of a workspace, and whether there are others around them."""
 
-    rows: list[Playlist]
-    number: int
-    has_next: bool
+    rows: Sequence[Playlist]
+    before: str
+    """Cursors of the neighbouring pages; empty for none."""
+    after: str
 
 
 def playlist_page(
-    workspace: Workspace, *, number: int = 1, size: int = PLAYLISTS_SHOWN
+    workspace: Workspace, *, before: str = "", after: str = "", size: int = PLAYLISTS_SHOWN
 ) -> PlaylistPage:
     """Playlists with their number of items and their length: one query."""
     shown = Q(items__asset__deleted_at=None)
-    first = (number - 1) * size
     lists: QuerySet[Any] = Playlist.objects.filter(workspace=workspace).annotate(
         item_count=Count("items", filter=shown),
         duration_ms=Sum("items__asset__duration_ms", filter=shown),
     )
-    # Not left to Meta: with sums its order does not apply.
-    lists = lists.order_by("name", "created_at", "pk")
-    found = list(lists[first : first + size + 1])
-    return PlaylistPage(rows=found[:size], number=number, has_next=len(found) > size)
+    order = ("name", "created_at", "pk")
+    found = in_order(lists, order, before=before, after=after, limit=size)
+    return PlaylistPage(rows=found.rows, before=found.before, after=found.after)
 
 
 def is_shuffled(playlist: Playlist) -> bool:
@@ -668,8 +674,56 @@ def is_shuffled(playlist: Playlist) -> bool:
     return Stream.objects.filter(pictures | music).exists()
 
 
+@dataclass(frozen=True, slots=True)
+class ItemWindow:
+    """Some items of a playlist that lie one behind the other, and the sums of all of them."""
+
+    items: Sequence[PlaylistItem]
+    first: int
+    """Place of the first one, counted from 0."""
+    total: int
+    duration_ms: int
+
+    @property
+    def last_place(self) -> int:
+        """Place of the playlist's last item."""
+        return self.total - 1
+
+    @property
+    def before(self) -> int | None:
+        """Where the window before begins; None for none."""
+        return max(0, self.first - ITEMS_SHOWN) if self.first else None
+
+    @property
+    def after(self) -> int | None:
+        """Where the next window begins; None for none."""
+        following = self.first + ITEMS_SHOWN
+        return following if following < self.total else None
+
+
+def item_window(playlist: Playlist, *, place: int = 0) -> ItemWindow:
+    """The window of a playlist that holds `place`, or its last one: one query, or two for that."""
+    shown = playlist.items.filter(asset__deleted_at=None)
+    every = shown.order_by().values("playlist")
+    first = max(0, place) // ITEMS_SHOWN * ITEMS_SHOWN
+    # Places are dense, so that a window is a range of an index and never counts from the top.
+    items = list(
+        shown.filter(position__gte=first)
+        .select_related("asset")
+        .annotate(
+            total=Subquery(every.annotate(n=Count("pk")).values("n")),
+            sum_ms=Subquery(every.annotate(n=Sum("asset__duration_ms")).values("n")),
+        )
+        .order_by("position", "created_at")[:ITEMS_SHOWN]
+    )
+    if not items and first:
+        return item_window(playlist, place=max(0, shown.count() - 1))
+    total, duration_ms = (items[0].total, items[0].sum_ms) if items else (0, 0)
+    return ItemWindow(items, first=first, total=total, duration_ms=duration_ms or 0)
+
+
 def playlist_items(playlist: Playlist) -> list[PlaylistItem]:
-    """Items with their assets, in order."""
+    """All items with their assets, in order."""
     return list(
         playlist.items.filter(asset__deleted_at=None)
         .select_related("asset")

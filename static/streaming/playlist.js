@@ -12,7 +12,7 @@
         onEnd: (event) => {
           if (event.oldIndex === event.newIndex) return;
           const item = [...list.querySelectorAll("[data-item]")].map((row) => row.dataset.item);
-          htmx.ajax("POST", list.dataset.orderUrl, { target: "#items", swap: "outerHTML", values: { item } });
+          htmx.ajax("POST", list.dataset.orderUrl, { target: "#items", swap: "outerHTML", values: { item, from: document.getElementById("items-from").value } });
         },
       });
     }

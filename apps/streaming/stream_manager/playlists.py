@@ -136,17 +136,24 @@ def _move(playlist: Playlist, item_id: UUID, place: Callable[[int], int]) -> Mov
     return Moved(item_id, old, new)
 
 
-def set_order(*, playlist: Playlist, item_ids: Sequence[UUID]) -> Moved | None:
+def set_order(
+    *, playlist: Playlist, item_ids: Sequence[UUID], others_stay: bool = False
+) -> Moved | None:
     """Put items into the given order. Ids that are not there are ignored; items not named follow.
 
-    So an order sent from a page that is a little old neither loses nor invents anything. Returns
-    what was moved when that was one item, as it is when somebody drags.
+    With `others_stay` items not named keep their places, and those named share the places that
+    they hold. So an order sent from a page that is a little old, or shows a part of the list,
+    neither loses nor invents anything. Returns what was moved when that was one item, as it is
+    when somebody drags.
     """
     rank = {item_id: n for n, item_id in enumerate(item_ids)}
     with transaction.atomic():
         playlist = Playlist.objects.select_for_update().get(pk=playlist.pk)
         before = list(playlist.items.all())
         order = sorted(before, key=lambda item: (rank.get(item.pk, len(rank)), item.position))
+        if others_stay:
+            named = iter(order)
+            order = [next(named) if item.pk in rank else item for item in before]
         moved = _one_moved([item.pk for item in before], [item.pk for item in order])
         _number(order)
         _playlist_changed(playlist)

@@ -39,24 +39,27 @@ def place(request: HttpRequest) -> tuple[Workspace, bool]:
     return workspace, require(request.user, workspace) >= Role.EDITOR
 
 
-def page_number(request: HttpRequest) -> int:
-    """Which page of a list was asked for; the first when that cannot be told."""
-    number = request.GET.get("page", "1")
-    return max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 7 else 1
+def cursors(request: HttpRequest) -> tuple[str, str]:
+    """Where in a list the request is: before which row, or after which."""
+    return request.GET.get("before", ""), request.GET.get("after", "")
 
 
 def pager(
-    workspace: Workspace, name: str, page: selectors.StreamPage | selectors.PlaylistPage
+    request: HttpRequest,
+    workspace: Workspace,
+    name: str,
+    page: selectors.StreamPage | selectors.PlaylistPage,
 ) -> dict[str, str]:
     """Addresses of the pages before and after, and of this one."""
 
-    def url(number: int) -> str:
-        return f"{reverse(name)}?{urlencode({'workspace': workspace.slug, 'page': number})}"
+    def url(before: str = "", after: str = "") -> str:
+        query = {"workspace": workspace.slug, "before": before, "after": after}
+        return f"{reverse(name)}?{urlencode({key: value for key, value in query.items() if value})}"
 
     return {
-        "newer_url": url(page.number - 1) if page.number > 1 else "",
-        "older_url": url(page.number + 1) if page.has_next else "",
-        "poll_url": url(page.number),
+        "newer_url": url(before=page.before) if page.before else "",
+        "older_url": url(after=page.after) if page.after else "",
+        "poll_url": url(*cursors(request)),
     }
 
 

@@ -25,8 +25,8 @@ from apps.streaming.forms import MOST_WEIGHT, PickForm, PlaylistForm, WeightForm
 from apps.streaming.models import Playlist
 from apps.streaming.stream_manager import StreamIsOnAir
 from apps.streaming.views.frame import (
+    cursors,
     frame,
-    page_number,
     pager,
     place,
     uuid_of,
@@ -46,13 +46,14 @@ def playlists(request: HttpRequest) -> HttpResponse:
                 workspace=workspace, name=form.cleaned_data["name"]
             )
             return redirect(made)
-    page = selectors.playlist_page(workspace, number=page_number(request))
+    before, after = cursors(request)
+    page = selectors.playlist_page(workspace, before=before, after=after)
     return render(
         request,
         "streaming/playlists.html",
         frame(workspace)
         | {"page": page, "form": form, "may_edit": may_edit}
-        | pager(workspace, "streaming:playlists", page),
+        | pager(request, workspace, "streaming:playlists", page),
         status=422 if form.errors else 200,
     )
 
@@ -74,7 +75,7 @@ def playlist(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
     return render(
         request,
         "streaming/playlist.html",
-        _items_context(found)
+        _items_context(found, _place_of(request))
         | {**frame(found.workspace), "assets": selectors.addable_assets(found.workspace)},
     )
 
@@ -109,7 +110,8 @@ def playlist_add(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
         position=int(position) if position.isascii() and position.isdigit() else None,
     )
     # One more click undoes one; only several at once are worth a question.
-    return _items(request, found, added=added if len(added) > 1 else [])
+    where = added[0].position if added else None
+    return _items(request, found, place=where, added=added if len(added) > 1 else [])
 
 
 @login_required
@@ -153,10 +155,13 @@ def playlist_remove_many(request: HttpRequest, playlist_id: UUID) -> HttpRespons
 def playlist_move(request: HttpRequest, playlist_id: UUID, item_id: UUID) -> HttpResponse:
     """Move an item one place `up` or `down`, or to a place by its number, and offer to undo it."""
     found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
-    to = request.POST.get("to", "")
-    if to.isascii() and to.isdigit():
-        stream_manager.place_item(playlist=found, item_id=item_id, at=int(to[:6]))
-        return _items(request, found)
+    to, typed = request.POST.get("to", ""), _number(request.POST.get("place", ""))
+    if typed is not None:
+        moved = stream_manager.place_item(playlist=found, item_id=item_id, at=max(0, typed - 1))
+        return _items(request, found, place=moved.new if moved else None, dragged=moved)
+    if (place := _number(to)) is not None:
+        stream_manager.place_item(playlist=found, item_id=item_id, at=place)
+        return _items(request, found, place=place)
     step = -1 if to == "up" else 1
     stream_manager.move_item(playlist=found, item_id=item_id, by=step)
     return _items(request, found, moved=item_id, moved_to="up" if step < 0 else "down")
@@ -181,7 +186,10 @@ def playlist_order(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
     """Take over the order that somebody dragged together, and offer to undo it."""
     found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
     moved = stream_manager.set_order(
-        playlist=found, item_ids=[uuid_of(value) for value in request.POST.getlist("item")[:5000]]
+        playlist=found,
+        item_ids=[uuid_of(value) for value in request.POST.getlist("item")[:5000]],
+        # The page knows one window of a long list.
+        others_stay=True,
     )
     return _items(request, found, dragged=moved)
 
@@ -252,19 +260,33 @@ def playlist_delete(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
     )
 
 
-def _items(request: HttpRequest, playlist: Playlist, **context: Any) -> HttpResponse:
-    """The list of items as a fragment, or the page for who has no script."""
+def _items(
+    request: HttpRequest, playlist: Playlist, *, place: int | None = None, **context: Any
+) -> HttpResponse:
+    """The list of items as a fragment, or the page for who has no script.
+
+    It shows the window that holds `place`, or else the one that the person is looking at.
+    """
+    place = _place_of(request) if place is None else place
     if not request.headers.get("HX-Request"):
-        return redirect(playlist)
-    return render(request, "streaming/_items.html", _items_context(playlist) | context)
+        return redirect(f"{playlist.get_absolute_url()}?from={place}" if place else playlist)
+    return render(request, "streaming/_items.html", _items_context(playlist, place) | context)
 
 
-def _items_context(playlist: Playlist) -> dict[str, Any]:
-    items = selectors.playlist_items(playlist)
+def _items_context(playlist: Playlist, place: int) -> dict[str, Any]:
     return {
         "playlist": playlist,
-        "items": items,
-        "duration_ms": sum(item.asset.duration_ms or 0 for item in items),
+        "window": selectors.item_window(playlist, place=place),
         "may_edit": playlist.role >= Role.EDITOR,
         "weights": range(1, MOST_WEIGHT + 1) if selectors.is_shuffled(playlist) else None,
     }
+
+
+def _place_of(request: HttpRequest) -> int:
+    """The place in the list that the person is looking at."""
+    sent = request.POST if request.method == "POST" else request.GET
+    return _number(sent.get("from", "")) or 0
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else None

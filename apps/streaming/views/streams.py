@@ -22,10 +22,10 @@ from apps.streaming.access import get_stream_for
 from apps.streaming.forms import WISHES, StreamForm
 from apps.streaming.stream_manager import StartRefused, StreamIsOnAir
 from apps.streaming.views.frame import (
+    cursors,
     fragment,
     frame,
     live_context,
-    page_number,
     pager,
     place,
 )
@@ -60,11 +60,12 @@ def dashboard(request: HttpRequest) -> HttpResponseBase:
 def streams(request: HttpRequest) -> HttpResponseBase:
     """All streams of a workspace."""
     workspace, may_edit = place(request)
-    page = selectors.stream_page(workspace, number=page_number(request))
+    before, after = cursors(request)
+    page = selectors.stream_page(workspace, before=before, after=after)
     context = (
         frame(workspace)
         | {"page": page, "may_edit": may_edit}
-        | pager(workspace, "streaming:streams", page)
+        | pager(request, workspace, "streaming:streams", page)
     )
     if request.headers.get("HX-Request"):
         return fragment(request, "streaming/_stream_table.html", context)

@@ -212,7 +212,7 @@ def test_long_lists_come_in_pages(as_alice, workspace):
             following = re.search(r'rel="next" href="([^"]+)"', page)
             url = following[1].replace("&amp;", "&") if following else ""
         assert seen == [f"{word} {n:03}" for n in range(120)]
-    assert as_alice.get(reverse("streaming:streams"), {"page": "nonsense"}).status_code == 200
+    assert as_alice.get(reverse("streaming:streams"), {"after": "nonsense"}).status_code == 200
 
 
 def test_the_figures_agree_with_what_each_row_says(as_alice, workspace, playlist):
@@ -454,7 +454,7 @@ def test_items_are_added_moved_ordered_and_taken_out(as_alice, playlist, workspa
     ids = [item.pk for item in selectors.playlist_items(playlist)]
     post("item-move", ids[3], to="up")
     assert titles(playlist) == ["A", "B", "D", "C"]
-    post("item-order", item=[ids[2], ids[0]])
+    post("item-order", item=[ids[2], ids[0], ids[1], ids[3]])
     assert titles(playlist) == ["C", "A", "B", "D"]
     fragment = post("item-remove", ids[0])
     assert titles(playlist) == ["C", "B", "D"]
@@ -620,3 +620,52 @@ def test_a_key_is_made_up_for_the_test_receiver(as_alice, simulated, playlist):
     )
     assert response.status_code == 302
     assert len(Destination.objects.latest("created_at").key) == 24
+
+
+def test_a_long_playlist_is_shown_in_windows(as_alice, workspace, django_assert_max_num_queries):
+    playlist = stream_manager.create_playlist(workspace=workspace, name="Long")
+    asset = prepare(make_asset(workspace, "A"))
+    stream_manager.add_items(playlist=playlist, assets=[asset] * 250)
+    with django_assert_max_num_queries(6):
+        page = as_alice.get(playlist.get_absolute_url()).content.decode()
+    assert page.count('class="item-row"') == 100
+    assert "1–100 / 250" in page
+    last = as_alice.get(f"{playlist.get_absolute_url()}?from=200").content.decode()
+    assert last.count('class="item-row"') == 50
+    assert "201–250 / 250" in last
+    assert as_alice.get(f"{playlist.get_absolute_url()}?from=999999").status_code == 200
+
+
+def test_a_window_is_reordered_among_its_own_places(as_alice, workspace):
+    playlist = stream_manager.create_playlist(workspace=workspace, name="Long")
+    assets = [make_asset(workspace, f"F{n}") for n in range(4)]
+    stream_manager.add_items(playlist=playlist, assets=assets)
+    ids = [item.pk for item in selectors.playlist_items(playlist)]
+    answer = as_alice.post(
+        reverse("streaming:item-order", args=[playlist.pk]),
+        {"item": [ids[3], ids[2]], "from": "2"},
+        headers={"HX-Request": "true"},
+    )
+    assert "Moved to place" in answer.content.decode()
+    assert [item.pk for item in selectors.playlist_items(playlist)] == [
+        ids[0],
+        ids[1],
+        ids[3],
+        ids[2],
+    ]
+
+
+def test_an_item_moves_far_by_its_place(as_alice, workspace):
+    playlist = stream_manager.create_playlist(workspace=workspace, name="Long")
+    asset = make_asset(workspace, "A")
+    stream_manager.add_items(playlist=playlist, assets=[asset] * 150)
+    first = selectors.playlist_items(playlist)[0]
+    url = reverse("streaming:item-move", args=[playlist.pk, first.pk])
+    shown = as_alice.post(url, {"place": "140"}, headers={"HX-Request": "true"}).content.decode()
+    first.refresh_from_db()
+    assert first.position == 139
+    assert f'data-item="{first.pk}"' in shown, "the window that holds it is shown"
+    back = as_alice.post(url, {"to": "0"}, headers={"HX-Request": "true"})
+    assert back.status_code == 200
+    first.refresh_from_db()
+    assert first.position == 0

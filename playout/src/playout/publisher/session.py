@@ -293,7 +293,8 @@ class Session:
         self._moved_at = self._ack_at = self._loop.time()
         self._next_sample = self._moved_at + self._patience.sample
         self._last_tick_ms = now_ms
-        self._rtmp.queue_metadata(self._metadata(), timestamp=self._wire_ms(TrackKind.VIDEO))
+        # At time 0 whatever the media's: readers of FLV take a later one for a subtitle.
+        self._rtmp.queue_metadata(self._metadata())
         opening: list[Buffer] = [self._rtmp.bytes_to_send()]
         opening.extend(
             chunks.encode_message(
