@@ -270,10 +270,14 @@ class StreamForm(ServiceForm):
             self._destination = outputs[0].destination if outputs else None
             kw.setdefault("initial", self._initial(stream))
         super().__init__(*args, **kw)
+        playlists = Playlist.objects.filter(workspace=workspace)
+        named = [(playlist.pk, playlist.name) for playlist in playlists]
         for name in ("playlist", "music", "filler"):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - declared above
-            field.queryset = Playlist.objects.filter(workspace=workspace)
+            field.queryset = playlists
+            # Read once for all three.
+            field.choices = [("", field.empty_label or ""), *named]
         self.fields["profile"].choices = schedule.grouped_profile_choices()  # type: ignore[attr-defined]
         if stream is not None and stream.is_wanted:
             for name in ("profile", "service", "address", "key"):
