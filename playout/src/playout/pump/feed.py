@@ -41,6 +41,8 @@ _LOOK_MS = 1000
 and who follows the rules replaces files as a whole."""
 _NEAR = 24
 """Messages among which the next one due is looked for first."""
+_RETIMED_MS = 400
+"""Pictures whose time of showing is changed come no further before the end of their stretch."""
 _FILL_AUDIO_FRAMES = 86
 """A substitute of sound plays about two seconds before the programme is tried again."""
 _ANY_TRIED = 16
@@ -206,7 +208,7 @@ class Feed:
             if lane.track is not None:
                 self._shelf.forget(lane.track)
             # What was patched since then has not been sent either.
-            lane.patches, lane.late = {}, 0
+            lane.patches, lane.retimed, lane.late = {}, {}, 0
         video.last_ms, video.header = video_ms, video_header
         audio.last_ms, audio.header = audio_ms, audio_header
         # Not even as the last good one: its mapping is what failed.
@@ -765,6 +767,7 @@ class Feed:
             until_ms <= video.end_ms
             and until_ms <= audio.end_ms
             and not (video.patches or audio.patches or video.prelude or audio.prelude)
+            and (not video.retimed or until_ms < video.end_ms - _RETIMED_MS)
             and self._take_runs(until_ms, out)
         ):
             return
@@ -808,7 +811,7 @@ class Feed:
             if good is not None and good.track is lane.track:
                 self._good = self._good if good is not self._good else None
                 self._good_sound = self._good_sound if good is not self._good_sound else None
-        lane.track, lane.patches, lane.prelude = None, {}, None
+        lane.track, lane.patches, lane.prelude, lane.retimed = None, {}, None, {}
         if lane is self._audio:
             self._heard = None
             lane.resize(at)

@@ -25,7 +25,8 @@ class Lane:
 
     __slots__ = (
         "base_ms", "cadence", "end", "end_ms", "first", "header", "kind", "last_ms", "late",
-        "missing", "next", "origin_ms", "patches", "prelude", "rate", "start", "stop", "track",
+        "missing", "next", "origin_ms", "patches", "prelude", "rate", "retimed", "start", "stop",
+        "track",
     )  # fmt: skip
 
     def __init__(self, kind: TrackKind, rate: Fraction, origin_ms: int) -> None:
@@ -46,6 +47,8 @@ class Lane:
         self.late = 0
         """Milliseconds by which what was sent last is behind `last_ms`, after the patches."""
         self.patches: dict[int, int] = {}
+        self.retimed: dict[int, int] = {}
+        """Composition times of pictures that would be shown behind the end of the stretch."""
         self.missing: frozenset[int] = NONE_MISSING
         """The missing blocks of the track when somebody last looked."""
 
@@ -99,13 +102,45 @@ class Lane:
         self.end = end
         self.stop = max(self.next, min(end - self.start, frames))
         self.end_ms = self.origin_ms + frame_ms(end, self.rate)
+        self.retimed = self._retimed()
+
+    def _retimed(self) -> dict[int, int]:
+        """What to do with the last pictures when a group is cut short.
+
+        Pictures are sent in the order of decoding. Of a group that ends too soon, one or two would
+        be shown after others that never come, at times that belong to what follows: they take the
+        places that are empty.
+        """
+        track, stop = self.track, self.stop
+        if (
+            self.kind is not TrackKind.VIDEO
+            or track is None
+            or not self.next < stop < track.frames
+            or track.is_key(stop)
+            or track.index_size() < track.index_bytes
+        ):
+            return {}
+        reorder, key = track.description.reorder_frames, track.key_at_or_before(stop)
+        shown = {
+            message: round((track.timestamps[message] + composition) * self.rate / 1000) - reorder
+            for message in range(max(key, stop - 3 * (reorder + 1)), stop)
+            if (composition := track.composition_ms(message)) is not None
+        }
+        taken = set(shown.values())
+        late = sorted((m for m in shown if shown[m] >= stop), key=lambda m: shown[m])
+        empty = [place for place in range(max(key, stop - reorder - 1), stop) if place not in taken]
+        return {
+            message: frame_ms(place + reorder, self.rate) - track.timestamps[message]
+            for message, place in zip(late, empty, strict=False)
+            if message >= self.next
+        }
 
     def pause(self, begin: int, end: int) -> None:
         """Have nothing to send from `begin` to `end`."""
         self._settle()
         self.track = None
         self.prelude = None
-        self.patches = {}
+        self.patches, self.retimed = {}, {}
         self.start, self.first, self.next, self.stop = begin, 0, 0, 0
         self.end = end
         self.end_ms = self.origin_ms + frame_ms(end, self.rate)
@@ -118,6 +153,9 @@ class Lane:
         for message, step in self.patches.items():
             if message >= self.next:
                 self.last_ms -= step - (timestamps[message] - timestamps[message - 1])
+
+    def _head(self, delta: int) -> bytes:
+        return packetiser.delta_head(self.kind, delta)
 
     def index_at(self, until_ms: int) -> int:
         """The first message that is not due before `until_ms`, within this placement."""
@@ -136,13 +174,21 @@ class Lane:
             self.prelude = None
         offsets, data = track.offsets, track.data
         at = offsets[self.next]
-        if self.patches:
-            for patched in [m for m in self.patches if m < end]:
+        if self.patches or self.retimed:
+            for patched in sorted(m for m in {**self.patches, **self.retimed} if m < end):
                 begin = offsets[patched]
                 if begin > at:
                     out.append(data[at:begin])
-                out.append(packetiser.delta_head(self.kind, self.patches.pop(patched)))
                 at = begin + packetiser.PATCH_BYTES
+                delta = self.patches.pop(patched, None)
+                head = bytes(data[begin:at]) if delta is None else self._head(delta)
+                composition = self.retimed.pop(patched, None)
+                if composition is not None:
+                    at = begin + packetiser.COMPOSITION_AT
+                    head += bytes(data[begin + packetiser.PATCH_BYTES : at])
+                    head += composition.to_bytes(3, "big")
+                    at += 3
+                out.append(head)
         out.append(data[at : offsets[end]])
         self.last_ms = self.base_ms + track.timestamps[end - 1]
         self.next = end

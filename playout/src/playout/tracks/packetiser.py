@@ -13,6 +13,9 @@ from playout.timebase import frame_ms
 PATCH_BYTES = 4
 """Bytes at the head of a message that carry its chunk type, chunk stream and delta."""
 
+COMPOSITION_AT = PATCH_BYTES + 4 + 2
+"""Where the composition time of a picture lies in its message: 3 bytes (FLV 10.1, E.4.3.1)."""
+
 _KEY_PICTURE, _INTER_PICTURE = 0x17, 0x27
 _AAC_44K_STEREO = 0xAF
 

@@ -48,6 +48,7 @@ class Track:
         self.keys = view[layout.keys_at : layout.hashes_at].cast("I")
         self._hashes = view[layout.hashes_at : layout.hashes_at + DIGEST_BYTES * layout.blocks]
         self.blocks = Blocks()
+        self._data_size, self._data_bytes = data.size, len(data)
         self.is_partial = False
         """Blocks of it may come and go while it plays."""
         self.index_size = index.size
@@ -102,6 +103,13 @@ class Track:
     def body(self, message: int) -> bytes:
         """The FLV tag body of one message."""
         return packetiser.message_body(self.slice(message, message + 1))
+
+    def composition_ms(self, message: int) -> int | None:
+        """Milliseconds from decoding a picture to showing it; None when its bytes are not here."""
+        if self._data_size() < self._data_bytes or self.ready_until(message) <= message:
+            return None
+        at = self.offsets[message] + packetiser.COMPOSITION_AT
+        return int.from_bytes(self.data[at : at + 3], "big")
 
     def key_at_or_before(self, frame: int) -> int:
         """The number of the last key frame not after `frame`."""
