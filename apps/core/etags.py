@@ -9,10 +9,7 @@ from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.utils.cache import get_conditional_response, patch_cache_control
-from django.utils.http import quote_etag
+from django.http import HttpRequest
 
 from apps.core.problems import CHANGED, Problem
 
@@ -56,12 +53,3 @@ def unless_changed(
         if not is_listed(header, etag_of(represent(row))):
             raise Problem(CHANGED)
         yield row
-
-
-def unless_same(request: HttpRequest, response: HttpResponse) -> HttpResponseBase:
-    """`response` with a tag of its content, or 304 when the reader has the same already."""
-    etag = quote_etag(hashlib.sha256(response.content).hexdigest()[:32])
-    response["ETag"] = etag
-    patch_cache_control(response, private=True, no_cache=True)
-    answer = get_conditional_response(request, etag=etag, response=response)
-    return answer if answer is not None else response

@@ -178,6 +178,8 @@ class Waits:
     """In a starting state; then another broadcast is tried."""
     sweep: timedelta = timedelta(minutes=1)
     health: timedelta = timedelta(hours=2)
+    doubt: timedelta = timedelta(minutes=5)
+    """Between two looks at the health of what is in trouble."""
     rotate: timedelta = timedelta(hours=11)
     """From here on a join of items is waited for."""
     rotate_latest: timedelta = timedelta(hours=11, minutes=20)

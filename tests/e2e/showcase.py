@@ -425,6 +425,52 @@ class _Seed:
         self.stream("Morning programme", "Mornings", "preparing")
         self.stream("Weekend special", "Mornings", "idle")
         self.stream("Christmas fireplace", None, "")
+        self.channels()
+
+    def channels(self) -> None:
+        """Two channels, one of them to be connected again, and what is live on the first."""
+        from apps.youtube.models import Alert, Broadcast, Channel, QuotaEntry, Show
+
+        harbour, bay = (
+            Channel.objects.create(
+                workspace=self.workspace, youtube_id=f"UC{number}harbour0000000000000",
+                title=self.said(title), handle=handle, state=state, eligibility="ready",
+                state_since=MOMENT, checked_at=MOMENT, tested_at=MOMENT, is_verified=True,
+            )
+            for number, title, handle, state in (
+                (1, "Night Harbour Radio", "@nightharbour", "connected"),
+                (2, "Field recordings", "@fieldrecordings", "reconnect"),
+            )
+        )  # fmt: skip
+        self.shown.ids["channel_id"] = str(harbour.pk)
+        live = Show.objects.create(
+            workspace=self.workspace, channel=harbour, subject=self.shown.ids["stream_id"],
+            name=self.said("Harbour at night"), is_wanted=True, on_air="live",
+            on_air_text="Viewers see it.", on_air_at=MOMENT, viewers=214, health="ok",
+            health_issues=[{"type": "bitrateLow", "severity": "warning", "item": ""}],
+        )  # fmt: skip
+        for number, lifecycle in enumerate(("complete", "live")):
+            began = MOMENT - timedelta(days=3 - number)
+            Broadcast.objects.create(
+                workspace=self.workspace, channel=harbour, show=live, reason="start",
+                youtube_id=f"harbour000{number}", title=live.name, privacy="public",
+                scheduled_start=began, lifecycle=lifecycle, is_bound=True, live_at=began,
+                ended_at=MOMENT if lifecycle == "complete" else None,
+            )  # fmt: skip
+        Alert.objects.create(
+            workspace=self.workspace, code="channel.reconnect", about=str(bay.pk),
+            name=bay.title, opened_at=MOMENT,
+        )  # fmt: skip
+        day = MOMENT.date()
+        QuotaEntry.objects.create(project="operator", day=day, units=6411, calls=913)
+        for method, calls, units, refused in (
+            ("videos.list", 801, 801, 0), ("liveBroadcasts.insert", 4, 200, 0),
+            ("liveStreams.list", 212, 212, 9),
+        ):  # fmt: skip
+            QuotaEntry.objects.create(
+                project="operator", day=day, workspace=self.workspace, method=method,
+                calls=calls, units=units, refused=refused,
+            )  # fmt: skip
 
     def stream(
         self, title: str, playlist: str | None, state: str, *, kbps: int = 0, address: str = "",

@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.accounts.models import Role
-from apps.core.etags import unless_same
 from apps.streaming import stream_manager
 from apps.streaming.access import get_stream_for
 from apps.streaming.models import Stream
+from apps.streaming.views.frame import fragment
 from apps.youtube import health, selectors
 from apps.youtube.access import get_channel_for
 from apps.youtube.forms import ShowForm
@@ -58,7 +58,7 @@ def show(request: HttpRequest, stream_id: UUID) -> HttpResponse:
 def show_state(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
     """The part of the stream's page about YouTube."""
     stream = get_stream_for(request.user, stream_id)
-    return unless_same(request, render(request, "streaming/_youtube.html", show_context(stream)))
+    return fragment(request, "streaming/_youtube.html", show_context(stream))
 
 
 def show_context(stream: Stream) -> dict[str, Any]:

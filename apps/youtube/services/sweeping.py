@@ -133,8 +133,10 @@ def read_health(*, now: datetime | None = None, only: Sequence[Show] | None = No
     groups: dict[object, list[IngestKey]] = defaultdict(list)
     for key in keys:
         assert key.show is not None  # noqa: S101 - filtered
-        fresh = key.show.health_at is not None and now - key.show.health_at < shows.waits().health
-        if only is not None or not fresh or _facts_of(key.show).encoder is Encoder.TROUBLED:
+        pace = shows.waits()
+        age = now - (key.show.health_at or key.created_at - pace.health)
+        is_doubtful = age >= pace.doubt and _facts_of(key.show).encoder is Encoder.TROUBLED
+        if only is not None or age >= pace.health or is_doubtful:
             groups[key.channel_id].append(key)
     calls = 0
     for members in groups.values():

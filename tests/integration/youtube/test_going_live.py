@@ -114,6 +114,7 @@ def test_what_it_says_is_what_youtube_shows(stage, stream, channel):
     assert truth["contentDetails"]["enableDvr"] is False
 
 
+@pytest.mark.slow
 def test_a_thumbnail_is_set_once(stage, stream, channel):
     show = shows.describe(
         workspace=stream.workspace, subject=stream.pk, name="Rain", channel=channel,
@@ -126,6 +127,7 @@ def test_a_thumbnail_is_set_once(stage, stream, channel):
     assert methods.count("thumbnails.set") == 1
 
 
+@pytest.mark.slow
 def test_a_channel_that_may_not_go_live_is_told_once_and_heals(stage, show, channel):
     stage.act(f"channels/{seed.HARBOUR}", is_blocked=True)
     shows.go_live(show=show)
@@ -141,6 +143,7 @@ def test_a_channel_that_may_not_go_live_is_told_once_and_heals(stage, show, chan
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [{"is_stuck_starting": True}], indirect=True)
 def test_one_that_hangs_in_starting_is_replaced(stage, show):
     shows.go_live(show=show)

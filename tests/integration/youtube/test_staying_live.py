@@ -37,6 +37,7 @@ def test_one_that_youtube_ends_while_it_takes_our_bytes_is_replaced(stage, live,
     assert IngestKey.objects.count() == 1
 
 
+@pytest.mark.slow
 def test_after_three_in_a_day_it_stops_and_one_mail_says_so(stage, live, stream):
     for _round in range(4):
         rows = stage.broadcasts("live")
@@ -66,6 +67,7 @@ def test_one_that_is_revoked_is_not_tried_again(stage, live, stream, as_alice):
     assert "has blocked Rain" in as_alice.get("/channels/").content.decode()
 
 
+@pytest.mark.slow
 def test_withdrawn_access_leaves_the_air_alone_and_heals_without_a_hand(
     stage, live, as_alice, stream
 ):
@@ -85,6 +87,7 @@ def test_withdrawn_access_leaves_the_air_alone_and_heals_without_a_hand(
     assert stage.gaps == []
 
 
+@pytest.mark.slow
 def test_a_used_up_quota_leaves_the_air_alone_and_is_over_at_midnight(stage, live):
     stage.set(units_per_day=10)
     stage.run(seconds=2 * 3600, sweep_every=300)
@@ -102,6 +105,7 @@ def test_a_used_up_quota_leaves_the_air_alone_and_is_over_at_midnight(stage, liv
     assert stage.gaps == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", ["down", "silent"])
 def test_an_hour_without_the_api_leaves_the_air_alone(stage, live, api, settings):
     settings.YOUTUBE_TIMEOUT_SECONDS = 0.2
@@ -131,6 +135,7 @@ def test_a_key_that_was_reset_in_studio_is_read_anew(stage, live):
     assert Output.objects.get(desired="on").destination.key == key.key
 
 
+@pytest.mark.slow
 def test_archives_are_rotated_at_a_join_on_one_connection(stage, stream, channel):
     show = shows.describe(
         workspace=stream.workspace, subject=stream.pk, name="Rain", channel=channel,
@@ -156,6 +161,7 @@ def test_archives_are_rotated_at_a_join_on_one_connection(stage, stream, channel
     assert len(stage.feeds) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stage",
     [
@@ -188,6 +194,7 @@ def test_where_a_key_is_not_shared_a_second_one_takes_over(stage, stream, channe
     assert Show.objects.get().shares_key is False
 
 
+@pytest.mark.slow
 def test_nothing_secret_is_logged_while_things_go_wrong(stage, show, caplog):
     caplog.set_level(logging.DEBUG)
     stage.set(api_errors=0.3, lost_answers=0.2)
@@ -240,6 +247,7 @@ def test_fifty_streams_cost_few_units(stage, workspace, alice, channel, capsys):
     hours = 2
     for _minute in range(hours * 60):
         stage.skip(60)
+        stage.node()
         tasks.sweep()
     units = (quota.standing(OPERATOR).used - before) * 24 / hours / count
     with capsys.disabled():
