@@ -497,7 +497,7 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
         versions = standing_versions(stream, since=now - REPORTS_LAG)
     if output is not None and shown.is_on_air and output.item_id and stream.timeline_epoch:
         on_air = _reported_moment(output, versions, profile=stream.profile)
-        if stream.is_radio:
+        if stream.is_radio and versions:
             programme = schedule.programme(
                 epoch=stream.timeline_epoch, profile=stream.profile, versions=versions
             )
@@ -540,10 +540,11 @@ def coming(stream: Stream, *, now: datetime | None = None, count: int = COMING_S
     now = now or timezone.now()
     if not stream.is_wanted or stream.timeline_epoch is None:
         return Coming([], [])
+    versions = standing_versions(stream, since=now)
+    if not versions:
+        return Coming([], [])
     programme = schedule.programme(
-        epoch=stream.timeline_epoch,
-        profile=stream.profile,
-        versions=standing_versions(stream, since=now),
+        epoch=stream.timeline_epoch, profile=stream.profile, versions=versions
     )
     at_ns = schedule.to_ns(now)
     return Coming(

@@ -85,6 +85,11 @@ def test_a_stream_that_is_off_shows_nothing_to_come(as_alice, stream):
     assert "play-row" not in page
 
 
+def test_a_wanted_stream_without_a_version_shows_nothing_to_come(as_alice, path):
+    Stream.objects.get().versions.all().delete()
+    assert "Nothing follows" in as_alice.get(f"{path}/programme/").content.decode()
+
+
 def test_weights_are_offered_where_they_mean_something(as_alice, stream, playlist):
     address = f"/playlists/{playlist.pk}/"
     assert "item-weight" not in as_alice.get(address).content.decode()
