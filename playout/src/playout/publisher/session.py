@@ -182,7 +182,7 @@ class Session:
         self._acks = 0
         self._moved_at = 0.0
         self._ack_at = 0.0
-        self._next_sample = 0.0
+        self._next_sample = self._sampled_at = 0.0
         self._sampled = False
         self.gives_way_at: int | None = None
         """The frame at which a planned successor goes on, once this session was asked to end."""
@@ -291,6 +291,7 @@ class Session:
         self.progress.connected_ns = self._environment.utc_ns()
         self._media_from = self.progress.bytes_sent
         self._moved_at = self._ack_at = self._loop.time()
+        self._sampled_at = self._moved_at
         self._next_sample = self._moved_at + self._patience.sample
         self._last_tick_ms = now_ms
         # At time 0 whatever the media's: readers of FLV take a later one for a subtitle.
@@ -513,8 +514,8 @@ class Session:
     def _sample(self, now: float) -> None:
         """Once a second: what has the far end taken, and is it still alive?"""
         patience, progress = self._patience, self.progress
-        seconds = now - self._next_sample + patience.sample
-        self._next_sample = now + patience.sample
+        seconds = now - self._sampled_at
+        self._sampled_at, self._next_sample = now, now + patience.sample
         acked = self._transport.acked_bytes()
         moved = acked - progress.bytes_acked
         if self._sampled:
@@ -529,8 +530,11 @@ class Session:
         if self._read_ahead is not None and now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
             self._read_ahead.look(self._feed)
-        if moved > 0 or unsent == 0:
+        if unsent == 0:
             self._moved_at = now
+        elif moved > 0:
+            # It may have been the first byte since the last look that moved, and none after it.
+            self._moved_at = now - seconds
         quiet = now - self._moved_at
         if (
             self._acks >= ACKS_OF_A_HABIT
@@ -538,7 +542,10 @@ class Session:
         ):
             # The kernel over there still takes bytes, but the server has stopped reading them.
             quiet = max(quiet, now - self._ack_at)
-        if quiet >= patience.stalled:
+        # The next look may come a tick too late.
+        limit = patience.stalled - self._pace.tick / 1000
+        self._next_sample = min(self._next_sample, now + max(0.0, limit - quiet))
+        if quiet >= limit:
             raise IngestStalled(
                 f"{self._address.host} has taken nothing for {quiet:.0f} seconds, "
                 f"with {unsent} bytes waiting."
