@@ -74,6 +74,10 @@ def test_nothing_serious_in_what_opens(browser: Browser, showcase: Showcase, sch
     page.locator(".bulk").get_by_role("button", name="Add to a playlist").click()
     page.get_by_role("dialog").wait_for()
     found["pick a playlist"] = complaints(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="New folder").click()
+    page.get_by_role("dialog").wait_for()
+    found["new folder"] = complaints(page)
     page.goto(f"/playlists/{showcase.known['playlist']}/")
     page.locator("[id^=down-]").first.click()
     page.locator("#items-undo").wait_for()
@@ -82,6 +86,11 @@ def test_nothing_serious_in_what_opens(browser: Browser, showcase: Showcase, sch
     page.goto("/playlists/")
     page.get_by_role("link", name="New playlist").click()
     found["new playlist"] = complaints(page)
+    page.goto("/settings/tokens/")
+    page.locator("[name=name]").fill("Nightly backup")
+    page.get_by_role("button", name="Make token").click()
+    page.locator("#made-token").wait_for()
+    found["a new token"] = complaints(page)
     context.close()
     assert {name: problems for name, problems in found.items() if problems} == {}
 

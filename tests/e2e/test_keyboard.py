@@ -153,7 +153,7 @@ def create_start_and_stop_a_stream(page: Page) -> None:
     press(page, "button", "^create stream")
     expect(page.locator("h1")).to_have_text("Without a mouse")
     press(page, "button", "^start")
-    badge = page.locator("#live .badge-state")
+    badge = page.locator("#live .badge-state").first  # the stream's own; receivers have theirs
     expect(badge).to_have_text("On air", timeout=30_000)
     press(page, "a", "^stop")
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -180,6 +180,45 @@ def rename_the_workspace(page: Page) -> None:
     expect(page.locator(".shell-rail")).to_contain_text("Hands only")
 
 
+def put_a_file_into_a_folder(page: Page) -> None:
+    press(page, "nav a", "^library")
+    page.wait_for_url("**/library/**")
+    press(page, "a", "^new folder")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    write(page, "name", "Harbours")
+    page.keyboard.press("Enter")
+    expect(page.locator(".folder", has_text="Harbours")).to_be_visible()
+    press(page, "a", "^all files")
+    expect(page.locator(".asset-row")).to_have_count(1)
+
+
+def invite_somebody(page: Page) -> None:
+    press(page, "nav a", "^settings")
+    page.wait_for_url("**/settings/**")
+    press(page, ".settings-nav a", "^team")
+    page.wait_for_url("**/settings/team/**")
+    write(page, "email", "bob@example.org")
+    choose(page, "role", "Editor")
+    press(page, "button", "^send invitation")
+    expect(page.locator("main")).to_contain_text("Open invitations")
+    press(page, "button", "^revoke the invitation")
+    expect(page.locator("main")).not_to_contain_text("Open invitations")
+
+
+def make_and_revoke_a_token(page: Page) -> None:
+    press(page, ".settings-nav a", "^api")
+    page.wait_for_url("**/settings/tokens/**")
+    write(page, "name", "Nightly backup")
+    press(page, "button", "^make token")
+    expect(page.locator("#made-token")).to_be_focused()
+    press(page, "a", "^revoke nightly backup")
+    page.wait_for_url("**/revoke/**")
+    press(page, "main button", "^revoke")
+    page.wait_for_url("**/settings/tokens/**")
+    expect(page.locator("#notices")).to_contain_text("Nightly backup is revoked.")
+    expect(page.locator(".setting-row")).to_have_count(0)
+
+
 def test_every_journey_goes_by_keyboard_alone(
     page: Page, installation: Installation, clip: Path
 ) -> None:
@@ -188,3 +227,6 @@ def test_every_journey_goes_by_keyboard_alone(
     make_and_reorder_a_playlist(page)
     create_start_and_stop_a_stream(page)
     rename_the_workspace(page)
+    put_a_file_into_a_folder(page)
+    invite_somebody(page)
+    make_and_revoke_a_token(page)
