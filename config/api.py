@@ -21,7 +21,8 @@ from apps.core.openapi import document
 from apps.core.problems import Problem, response_to
 from apps.core.rest import JsonParser, Renderer, install_refusals
 from apps.library.api import assets, folders
-from apps.streaming.api import on_air, playlists, receivers, streams
+from apps.streaming.api import on_air, playlists, receivers, shows, streams
+from apps.youtube.api import channels
 
 PREFIX = "api/v1/"
 
@@ -36,6 +37,7 @@ TAGS = {
     "streams": "What is put on air, and how it is.",
     "playlists": "What streams play.",
     "library": "Files and what was made of them.",
+    "channels": "YouTube channels that are connected, and the quota of their calls.",
     "workspace": "Members and tokens.",
 }
 
@@ -57,6 +59,8 @@ for endpoints in (
     playlists.endpoints,
     assets.endpoints,
     folders.endpoints,
+    channels.endpoints,
+    shows.endpoints,
     workspace.endpoints,
 ):
     api.add_router("", endpoints)

@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.safestring import mark_safe
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
@@ -72,7 +74,10 @@ class ShowForm(forms.Form):
     title = forms.CharField(
         label=_("Title"),
         max_length=100,
-        help_text=_("{stream}, {channel} and {date} stand for what they name."),
+        help_text=format_lazy(
+            _("{places} stand for what they name."),
+            places=mark_safe("<code data-own-words>{stream} {channel} {date}</code>"),
+        ),
     )
     description = forms.CharField(
         label=_("Description"),

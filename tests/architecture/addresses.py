@@ -213,6 +213,13 @@ ADDRESSES: dict[str, dict[str, Wall]] = {
         "DELETE": STREAMS,
     },
     "api/v1/destinations": {"GET": READ},
+    "api/v1/streams/<uuidstr:stream_id>/youtube": {"GET": READ, "PUT": STREAMS},
+    "api/v1/streams/<uuidstr:stream_id>/youtube/live": {"POST": STREAMS},
+    "api/v1/streams/<uuidstr:stream_id>/youtube/end": {"POST": STREAMS},
+    "api/v1/channels": {"GET": READ},
+    "api/v1/channels/<uuidstr:channel_id>": {"GET": READ, "DELETE": ADMIN},
+    "api/v1/channels/<uuidstr:channel_id>/check": {"POST": STREAMS},
+    "api/v1/youtube/quota": {"GET": READ},
     "api/v1/profiles": {"GET": READ},
     "api/v1/playlists": {"GET": READ, "POST": STREAMS},
     "api/v1/playlists/<uuidstr:playlist_id>": {

@@ -35,6 +35,7 @@ from apps.library import services as library
 from apps.library.models import Asset, Rendition, Track, Upload
 from apps.streaming import stream_manager
 from apps.youtube.models import Channel
+from apps.youtube.services import shows
 
 PROFILE = "480p30-economy@1"
 ADDRESS = "rtmps://a.rtmps.youtube.com:443/live2"
@@ -105,6 +106,7 @@ def tenant_of(owner: User) -> Tenant:
         title=title,
         state_since=timezone.now(),
     )
+    shows.describe(workspace=workspace, subject=stream.pk, name=title, channel=channel)
     return Tenant(
         owner,
         workspace,
@@ -300,6 +302,21 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
         ("POST", "api/v1/streams/<uuidstr:stream_id>/undo"): _json({"version": 1}),
         ("POST", "api/v1/streams"): _json(wish),
         ("PATCH", "api/v1/streams/<uuidstr:stream_id>"): _json({"title": title}),
+        ("PUT", "api/v1/streams/<uuidstr:stream_id>/youtube"): _json(
+            {"channel_id": ids["channel_id"]}
+        ),
+        ("POST", "api/v1/streams/<uuidstr:stream_id>/youtube/live"): _json({}),
+        ("POST", "streams/<uuid:stream_id>/youtube/"): {
+            "data": {
+                "channel": ids["channel_id"],
+                "title": title,
+                "category_id": "24",
+                "privacy": "public",
+                "policy": "forever",
+                "on_end": "replace",
+                "latency": "normal",
+            }
+        },
         ("POST", "api/v1/playlists"): _json({"name": title}),
         ("PATCH", "api/v1/playlists/<uuidstr:playlist_id>"): _json({"name": title}),
         ("POST", "api/v1/playlists/<uuidstr:playlist_id>/items"): _json(

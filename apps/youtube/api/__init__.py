@@ -1,0 +1,1 @@
+"""YouTube for programs: channels and the quota over REST."""
