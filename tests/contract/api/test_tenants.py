@@ -15,6 +15,7 @@ from django.core.cache import cache
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
+from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -32,6 +33,7 @@ from apps.library.models import Asset, Upload
 from apps.library.services import create_upload
 from apps.streaming import stream_manager
 from apps.streaming.models import Playlist, PlaylistItem, Stream
+from apps.youtube.models import Channel
 from config.api import openapi
 from tests.integration.streaming.conftest import make_asset, make_stream, prepare
 
@@ -87,6 +89,12 @@ def rows_of(owner, workspace, title) -> dict[str, Any]:
         "item_id": item.pk,
         "stream_id": stream.pk,
         "output_id": stream.outputs.get().pk,
+        "channel_id": Channel.objects.create(
+            workspace=workspace,
+            youtube_id=f"UC{workspace.slug}",
+            title=title,
+            state_since=timezone.now(),
+        ).pk,
         "member_id": Membership.objects.get(user=owner, workspace=workspace).pk,
         "token_id": token.pk,
     }
