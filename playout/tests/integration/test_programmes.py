@@ -152,6 +152,7 @@ async def test_radio_mode_is_exact_over_joins_of_awkward_lengths(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_radio_mode_is_exact_over_forty_joins_of_a_loop_of_seven_seconds(
     make_clip: ClipShelf, tmp_path: Path, sounds: dict[str, Sound], nginx_rtmp: NginxRtmp,
     ffmpeg_listener: FfmpegListener,
