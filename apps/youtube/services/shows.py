@@ -502,7 +502,8 @@ def _step(look: _Look, row: Broadcast) -> None:
     if row.ended_at is not None:
         return
     step = next_step(_facts(look, row), look.waits)
-    if step in (Step.WAIT, Step.REST, Step.RESOLVE) and _wants_read(look, row, step):
+    # Given up only on a read: what was starting when we lost sight of it may be live by now.
+    if step in (Step.WAIT, Step.REST, Step.RESOLVE, Step.GIVE_UP) and _wants_read(look, row, step):
         _read(look, row)
         step = next_step(_facts(look, row), look.waits)
     if step is Step.OVER:

@@ -158,6 +158,17 @@ def test_one_that_hangs_in_starting_is_replaced(stage, show):
     assert len(stage.broadcasts("live")) == 1
 
 
+def test_one_that_got_live_while_youtube_was_silent_is_kept(stage, show):
+    shows.go_live(show=show)
+    stage.run(until=lambda: bool(stage.broadcasts("liveStarting", "live")), seconds=120)
+    stage.set(api="down")
+    stage.run(seconds=600, sweep_every=300)
+    stage.set(api="up")
+    stage.run(until=is_live(show), seconds=180)
+    stage.run(seconds=60)
+    assert [one["state"] for one in stage.broadcasts()] == ["live"]
+
+
 def test_two_workers_never_work_on_one_show_at_once(stage, show):
     shows.go_live(show=show)
     Show.objects.update(busy_until=timezone.now() + shows.BUSY)
