@@ -21,7 +21,7 @@ from apps.accounts.models import Role, Scope
 from apps.billing.entitlements import entitlements_for
 from apps.core.cursors import newest_first
 from apps.core.etags import unless_changed
-from apps.core.problems import CHANGED, INVALID, Fault, Kind, Problem
+from apps.core.problems import CHANGED, INVALID, NOT_FOUND, Fault, Kind, Problem
 from apps.core.rest import Asked, Cursor, Limit, Line, Name, Page, Search, Told, page_of, rendered
 from apps.library import models, selectors, services
 from apps.library.access import get_asset_for, get_folder_for
@@ -140,7 +140,7 @@ def get_library(request: HttpRequest) -> LibraryTold:
     )
 
 
-@endpoints.read("/assets", response=AssetPage)
+@endpoints.read("/assets", response=AssetPage, refusals=[NOT_FOUND])
 def list_assets(
     request: HttpRequest,
     cursor: Cursor = "",

@@ -1,8 +1,9 @@
 """Edits as versions: each says what follows, from a key frame or a join on, and nothing else."""
 
+from dataclasses import replace
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from playout.timeline import edits
@@ -231,3 +232,46 @@ def test_any_edits_leave_a_line_without_a_hole_cut_at_key_frames_only(names, wan
         cut = first + frames
         assert first % GOP == 0
         assert cut % GOP == 0 or cut == ITEMS[name].frames
+
+
+SOUND_EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["skip", "jump", "next", "swap", "follow"]),
+        st.integers(1, 100),  # AAC frames until then
+        st.integers(-40, 200),  # and ahead of it; less than 0 is too late
+        st.lists(st.integers(1, 90), min_size=1, max_size=3),
+    ),
+    max_size=8,
+)
+
+
+@given(st.lists(st.integers(30, 90), min_size=1, max_size=3), SOUND_EDITS)
+# A single sound that another cuts short was jumped into, and nothing followed it.
+@example(
+    [69],
+    [("next", 138, 0, [70]), ("next", 70, 0, [76]), ("skip", 50, 7, [1]), ("jump", 20, 9, [1])],
+)
+def test_no_edit_of_sound_in_any_order_leaves_silence(lengths, wanted):
+    def sounds(frames):
+        return tuple(Sound(f"{n}", f"/{n}", length) for n, length in enumerate(frames))
+
+    line = programme("a")
+    line = replace(line, sound_versions=(SoundVersion(1, 0, sounds(lengths)),))
+    now = 0
+    for kind, wait, ahead, frames in wanted:
+        now += wait
+        at, new = max(0, now + ahead), sounds(frames)
+        match kind:
+            case "skip":
+                versions = edits.skip_sound(line, at_frame=at)
+            case "jump":
+                versions = edits.jump_sound(line, at_frame=at, entry=0)
+            case "next":
+                versions = edits.play_sound_next(line, at_frame=at, sound=new[0])
+            case "swap":
+                versions = edits.swap_sounds(line, at_frame=at, sounds=new, at="key")
+            case _:
+                versions = edits.follow_sounds(line, at_frame=at, sounds=new)
+        line = edits.appended(line, sound_versions=versions)
+        silent = [n for n in range(now + 1500) if sound_at(line, n) is None]
+        assert silent == []

@@ -6,11 +6,14 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from apps.accounts import services
 from apps.accounts.models import ApiToken, Membership, Role
 from apps.library.services import create_folder, request_rendition
 from apps.streaming import stream_manager
+from apps.youtube.models import Channel
+from apps.youtube.services import shows
 from config.api import openapi
 from tests.integration.streaming.conftest import make_asset, make_stream, prepare
 
@@ -30,7 +33,12 @@ def fill(workspace, alice, count, start=0):
         user = services.create_user(email=f"u{n}@example.org")
         Membership.objects.create(user=user, workspace=workspace, role=Role.VIEWER)
         services.create_token(workspace=workspace, by=alice, name=f"T{n}")
+        channel = Channel.objects.create(
+            workspace=workspace, youtube_id=f"UC{n}", title=f"C{n}", state_since=timezone.now()
+        )
+        shows.describe(workspace=workspace, subject=stream.pk, name=f"S{n}", channel=channel)
     return {
+        "channel_id": channel.pk,
         "asset_id": asset.pk,
         "playlist_id": playlist.pk,
         "stream_id": stream.pk,

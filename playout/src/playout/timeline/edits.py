@@ -338,12 +338,17 @@ def _shifted(
         )
     ]
     for index in range(found.index + 1, len(versions)):
-        begin = versions[index].effective_from
+        own = versions[index].effective_from
         if _begins_at_join(versions, index):
-            begin += by
+            begin = own + by
         else:
-            by = 0
+            # What plays once and was brought forward has run out by then, perhaps.
+            begin = min(own, _runs_out(moved[-1]) or own)
             begin = _boundary(moved, max(begin, to + 1), step) or begin
+            # What was put off until after it never comes.
+            while len(moved) > 1 and moved[-1].effective_from >= begin:
+                moved.pop()
+            by = begin - own
         if begin > moved[-1].effective_from:
             moved.append(replace(versions[index], n=n + len(moved), effective_from=begin))
     return tuple(moved)
@@ -358,14 +363,28 @@ def _begins_at_join(versions: Sequence[V], index: int) -> bool:
 
 
 def _behind_what_plays_once(versions: Sequence[V], index: int) -> int:
-    """The version that goes on when this one, and others after it, have played once."""
+    """The version that goes on when this one, and others after it, have played once.
+
+    A single entry is followed even where the next version cuts it short: on its own it would leave
+    nothing behind it.
+    """
     while (
         index + 1 < len(versions)
         and not versions[index].loop
-        and _begins_at_join(versions, index + 1)
+        and (versions[index].orders.plays == 1 or _begins_at_join(versions, index + 1))
     ):
         index += 1
     return index
+
+
+def _runs_out(version: V) -> int | None:
+    """Where a version has nothing more by itself; None for one that begins again."""
+    if version.loop:
+        return None
+    at = version.effective_from
+    while (found := find((version,), at)) is not None:
+        at = found.end
+    return at
 
 
 def _follow(
