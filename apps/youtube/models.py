@@ -394,6 +394,7 @@ class Broadcast(Intended):
     has_monitor = models.BooleanField(default=False)
     """It has to be tested before it may go live; only adopted ones do."""
     has_thumbnail = models.BooleanField(default=False)
+    has_tags = models.BooleanField(default=False)
     lifecycle_at = models.DateTimeField(null=True)
     """Since when it is in that state, as far as we know."""
     read_at = models.DateTimeField(null=True)

@@ -805,14 +805,28 @@ def _give_up(look: _Look, text: str, on_air: OnAir) -> None:
 
 def _decorate(look: _Look, row: Broadcast) -> None:
     """What a live broadcast still lacks; not worth failing over."""
-    if row.has_thumbnail or not look.show.thumbnail:
-        return
-    row.has_thumbnail = True
-    row.save(update_fields=["has_thumbnail", "updated_at"])
-    try:
-        look.api(Purpose.ASKED).set_thumbnail(row.youtube_id, bytes(look.show.thumbnail))
-    except YouTubeError as error:
-        look.say("youtube.thumbnail_refused", f"YouTube did not take the thumbnail: {error.text}")
+    if not row.has_thumbnail and look.show.thumbnail:
+        row.has_thumbnail = True
+        row.save(update_fields=["has_thumbnail", "updated_at"])
+        try:
+            look.api(Purpose.ASKED).set_thumbnail(row.youtube_id, bytes(look.show.thumbnail))
+        except YouTubeError as error:
+            look.say(
+                "youtube.thumbnail_refused", f"YouTube did not take the thumbnail: {error.text}"
+            )
+    tags = texts.tags_of(look.show.tags)
+    if not row.has_tags and tags:
+        row.has_tags = True
+        row.save(update_fields=["has_tags", "updated_at"])
+        # A broadcast has none: they belong to the video, whose other texts must be sent along.
+        snippet = _body(look.show, row)["snippet"]
+        del snippet["scheduledStartTime"]
+        try:
+            look.api(Purpose.ASKED).update(
+                "videos", "snippet", {"id": row.youtube_id, "snippet": {**snippet, "tags": tags}}
+            )
+        except YouTubeError as error:
+            look.say("youtube.tags_refused", f"YouTube did not take the tags: {error.text}")
 
 
 _PARTS = "id,snippet,status,contentDetails"
@@ -826,7 +840,6 @@ def _body(show: Show, row: Broadcast) -> dict[str, Any]:
             "description": texts.description_of(show.description, values),
             "scheduledStartTime": row.scheduled_start.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "categoryId": show.category_id,
-            "tags": texts.tags_of(show.tags),
         },
         "status": {
             "privacyStatus": row.privacy,

@@ -112,6 +112,9 @@ def test_what_it_says_is_what_youtube_shows(stage, stream, channel):
     assert truth["status"]["selfDeclaredMadeForKids"] is True
     assert truth["contentDetails"]["latencyPreference"] == "low"
     assert truth["contentDetails"]["enableDvr"] is False
+    stage.run(until=lambda: show.broadcasts.get().has_tags, seconds=120)
+    video = stage.world.broadcasts[made["id"]].truth["video"]
+    assert video["tags"] == ["rain", "sleep sounds"]
 
 
 @pytest.mark.slow
