@@ -29,7 +29,7 @@ RANDOM = {
     "item", "item_id", "fingerprint", "publishing_point", "deleted_at", "revoked_at",
     "last_seen_at", "destination_id", "playlist_id", "asset_id", "stream_id", "output_id", "data",
     "items", "password", "slug", "storage_key", "object_id", "video_id", "audio_id", "seed",
-    "claimed_at", "state_since", "sealed_secret",
+    "claimed_at", "state_since", "sealed_secret", "wanted_since", "look_at", "on_air_at",
 }  # fmt: skip
 
 
