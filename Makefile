@@ -18,7 +18,7 @@ test: dev programs lint  ## what CI runs
 	$(PYTEST) -n 2 $(FAST)
 	$(PYTEST) -n 2 --dist loadfile -m "integration and not browser and not slow"
 	$(PY) -m tests.servers -- $(PYTEST) --reuse-db tests/unit tests/integration \
-		--ignore tests/integration/platform -m "not browser and not slow"
+		--ignore tests/integration/platform --ignore tests/integration/security -m "not browser and not slow"
 	$(PYTEST) tests/e2e -m "browser and not slow"
 
 test-fast: dev  ## unit, property and simulation tests, under a minute

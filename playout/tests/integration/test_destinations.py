@@ -35,6 +35,7 @@ async def until_it_ends(air: Air, *, seconds: float) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.slow  # On simulated time it is judged in every run: test_output.
 async def test_a_stalled_destination_delays_none_of_the_others(
     tracks: list[Track], tmp_path: Path
 ) -> None:
