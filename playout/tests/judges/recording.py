@@ -166,9 +166,12 @@ class Recording:
         found: list[Stretch] = []
         for picture in self.pictures:
             colour = picture.colour
-            if found and colour in ("white", found[-1].colour):
-                last = found[-1]
+            last = found[-1] if found else None
+            if last and colour in ("white", last.colour):
                 found[-1] = Stretch(last.colour, last.start_ms, last.frames + 1)
+            elif last and last.colour == "white":
+                # A session may open within a flash: its key frame is that of a whole second.
+                found[-1] = Stretch(colour, last.start_ms, last.frames + 1)
             else:
                 found.append(Stretch(colour, picture.at_ms, 1))
         return found
