@@ -11,13 +11,13 @@ from typing import Any
 from django.utils import timezone
 
 from apps.core.wake import wake_task_on_commit
-from apps.youtube import quota, signals
+from apps.youtube import quota
 from apps.youtube.client import PAGE, Retry, YouTubeError
 from apps.youtube.models import Broadcast, Channel, ChannelState, IngestKey, Privacy, Show
 from apps.youtube.quota import Purpose
 from apps.youtube.services import shows
 from apps.youtube.services.tokens import api_of
-from apps.youtube.truth import Encoder, EncoderFacts
+from apps.youtube.truth import Encoder
 
 logger = logging.getLogger(__name__)
 
@@ -108,19 +108,12 @@ def _ask(ids: Sequence[str], askers: Iterable[Channel]) -> dict[str, dict[str, A
 
 
 def _has_changed(show: Show, now: datetime) -> bool:
-    facts = _facts_of(show)
+    facts = shows.encoder_of(show)
     if not facts.is_wanted and not show.is_start_pending:
         return True
     if facts.encoder in (Encoder.REFUSED,):
         return True
     return not show.broadcasts.filter(is_wanted=True, ended_at__isnull=True).exists()
-
-
-def _facts_of(show: Show) -> EncoderFacts:
-    for _receiver, answer in signals.encoder_asked.send(sender=Show, subject=show.subject):
-        if isinstance(answer, EncoderFacts):
-            return answer
-    return EncoderFacts(is_wanted=False, encoder=Encoder.OFF)
 
 
 def read_health(*, now: datetime | None = None, only: Sequence[Show] | None = None) -> int:
@@ -135,7 +128,7 @@ def read_health(*, now: datetime | None = None, only: Sequence[Show] | None = No
         assert key.show is not None  # noqa: S101 - filtered
         pace = shows.waits()
         age = now - (key.show.health_at or key.created_at - pace.health)
-        is_doubtful = age >= pace.doubt and _facts_of(key.show).encoder is Encoder.TROUBLED
+        is_doubtful = age >= pace.doubt and shows.encoder_of(key.show).encoder is Encoder.TROUBLED
         if only is not None or age >= pace.health or is_doubtful:
             groups[key.channel_id].append(key)
     calls = 0
@@ -163,7 +156,7 @@ def _note_health(key: IngestKey, status: dict[str, Any], now: datetime) -> None:
     assert key.show is not None  # noqa: S101 - filtered
     health = status.get("healthStatus") or {}
     shows.note_ingest(key, str(status.get("streamStatus", "")), now)
-    item = _facts_of(key.show).item
+    item = shows.encoder_of(key.show).item
     issues = [
         {
             "type": str(one.get("type", ""))[:40],

@@ -3,11 +3,12 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.utils import timezone
 
 from apps.streaming.models import Desired, Output
 from apps.youtube import quota, tasks
 from apps.youtube.models import OPERATOR, Alert, Broadcast, IngestKey, QuotaEntry, Show
-from apps.youtube.services import shows
+from apps.youtube.services import shows, tokens
 from simulator import seed
 from tests.integration.youtube.conftest import current, make_stream
 
@@ -125,9 +126,7 @@ def test_a_key_that_was_reset_in_studio_is_read_anew(stage, live):
     stage.act(f"streams/{key.youtube_id}/new-key")
     Output.objects.update(error_code="ingest.key_rejected", state="reconnecting")
     # The node's reports are ours to give here.
-    stage.node = lambda: Output.objects.filter(removed_at=None).update(
-        reported_at=shows.timezone.now()
-    )
+    stage.node = lambda: Output.objects.filter(removed_at=None).update(reported_at=timezone.now())
     old = key.key
     stage.run(seconds=300)
     key.refresh_from_db()
@@ -229,7 +228,7 @@ def test_fifty_streams_cost_few_units(stage, workspace, alice, channel, capsys):
     stage.run(until=lambda: Show.objects.get(pk=show.pk).on_air == "live", seconds=120)
     start_units = quota.standing(OPERATOR).used
     row = current(show)
-    api = shows.api_of(channel, quota.Purpose.KEEP)
+    api = tokens.api_of(channel, quota.Purpose.KEEP)
     for number in range(1, count):
         other = make_stream(workspace, alice, f"Rain {number}")
         twin = shows.describe(

@@ -1,0 +1,104 @@
+"""The calls that change a broadcast, and the refusals that say what else to try."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps.youtube import quota, truth
+from apps.youtube.client import Retry, YouTubeError
+from apps.youtube.models import Broadcast, Channel, Eligibility, IngestKey, Sent, Show
+from apps.youtube.services import alerts
+from apps.youtube.services.shows.dressing import PARTS, body_of
+from apps.youtube.services.shows.intents import begin, end_call
+from apps.youtube.services.shows.keys import key_of, open_key
+from apps.youtube.services.shows.look import Look
+from apps.youtube.services.shows.reading import move, note, read
+from apps.youtube.truth import Lifecycle, Step
+
+logger = logging.getLogger(__name__)
+
+
+def call(look: Look, row: Broadcast, step: Step) -> None:
+    """Ask YouTube for `step`, written down before; raises what no refusal here explains."""
+    api = look.api()
+    begin(row, Sent(step.value), look.now)
+    try:
+        if step is Step.INSERT:
+            note(look, row, api.insert("liveBroadcasts", PARTS, body_of(look.show, row)))
+            look.say("youtube.created", "A broadcast was made at YouTube.")
+            _may_live(row.channel)
+        elif step is Step.BIND:
+            assert row.ingest_key is not None  # noqa: S101 - planned with one
+            note(look, row, api.bind(row.youtube_id, row.ingest_key.youtube_id))
+            row.is_bound = True
+        elif step is Step.DELETE:
+            api.delete("liveBroadcasts", row.youtube_id)
+            move(row, Lifecycle.MISSING, look.now)
+        else:
+            note(look, row, api.transition(row.youtube_id, step.value))
+    except YouTubeError as error:
+        if error.retry is Retry.READ:
+            # The intent stays: the next look reads, and decides then.
+            look.within(look.waits.agree)
+            logger.info("Show %s: no answer to %s; it will be read.", look.show.pk, step.value)
+            return
+        end_call(row)
+        if not _understood(look, row, step, error):
+            raise
+        return
+    quota.note_answer(row.channel)
+    end_call(row)
+    look.within(look.waits.poll if step is Step.GO_LIVE else timedelta(0))
+
+
+def _may_live(channel: Channel) -> None:
+    """A broadcast could be made: whatever barred the channel is over."""
+    barred = Channel.objects.filter(pk=channel.pk).exclude(eligibility=Eligibility.READY)
+    if barred.update(eligibility=Eligibility.READY, checked_at=timezone.now()):
+        alerts.resolve(channel.pk, "channel.barred")
+
+
+def _understood(look: Look, row: Broadcast, step: Step, error: YouTubeError) -> bool:
+    """Refusals that say where a broadcast really is, or what else to try."""
+    code = error.code
+    if code == "errorStreamInactive":
+        if row.ingest_key is not None:
+            IngestKey.objects.filter(pk=row.ingest_key.pk).update(ingest="")
+        look.within(look.waits.poll * 2)
+        return True
+    if code == "sharedIngestionBroadcastsExceedLimit":
+        _unshare(look, row)
+        return True
+    if code in ("redundantTransition", "invalidTransition", "liveBroadcastBindingNotAllowed",
+                "liveBroadcastDeletionNotAllowed"):  # fmt: skip
+        read(look, row)
+        if code == "redundantTransition" and step is Step.GO_LIVE:
+            move(row, truth.later(Lifecycle(row.lifecycle), Lifecycle.LIVE_STARTING), look.now)
+            row.save()
+        look.within(look.waits.slowly if step is Step.COMPLETE else look.waits.poll * 2)
+        return True
+    if code in ("liveBroadcastNotFound", "liveStreamNotFound") and row.youtube_id:
+        row.is_suspect = True
+        read(look, row)
+        look.within(look.waits.agree)
+        return True
+    return False
+
+
+def _unshare(look: Look, row: Broadcast) -> None:
+    """YouTube takes no second live broadcast on one key here: a second key has to take over."""
+    Show.objects.filter(pk=look.show.pk).update(shares_key=False)
+    look.show.shares_key = False
+    look.say("youtube.second_key", "YouTube does not share the stream key; a second one is used.")
+    current = row.ingest_key.n if row.ingest_key is not None else 1
+    other = key_of(look, 2 if current == 1 else 1)
+    if other is None:
+        return
+    open_key(look, other)
+    # A broadcast that is not live yet may be bound anew.
+    row.ingest_key, row.is_bound = other, False
+    row.save()
+    look.within(look.waits.poll)

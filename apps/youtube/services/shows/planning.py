@@ -1,0 +1,102 @@
+"""Which broadcasts there shall be: written down here, and asked for later."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+
+from apps.youtube import signals, texts
+from apps.youtube.models import Broadcast, IngestKey, Policy, Privacy, Reason, Show
+from apps.youtube.services import alerts
+from apps.youtube.services.shows.keys import key_of, open_key
+from apps.youtube.services.shows.look import Look
+from apps.youtube.truth import Lifecycle
+
+BROADCASTS_A_DAY = 10
+"""Of one channel; how many YouTube allows is not published."""
+SCHEDULE_AHEAD = timedelta(minutes=2)
+"""YouTube takes no start that is over; going live earlier is allowed."""
+
+
+def plan(
+    look: Look, key: IngestKey, reason: Reason, *, not_before: datetime | None = None
+) -> Broadcast | None:
+    """Write down a broadcast that shall be; None when the day's budget is used up."""
+    show, now = look.show, look.now
+    since = now - look.waits.budget
+    made = Broadcast.objects.filter(channel=show.channel, created_at__gt=since)
+    if made.exclude(reason=Reason.ADOPTED).count() >= BROADCASTS_A_DAY:
+        alerts.open_alert("show.limit", show.workspace_id, show.pk, show.name)
+        look.within(look.waits.park)
+        return None
+    values = texts.values_of(stream=show.name, channel=show.channel.title, at=now)
+    # Scheduled times are in real time, whatever pace the rest has.
+    scheduled = (now + SCHEDULE_AHEAD).replace(microsecond=0)
+    for _attempt in range(120):
+        try:
+            with transaction.atomic():
+                row = Broadcast.objects.create(
+                    workspace=show.workspace,
+                    channel=show.channel,
+                    show=show,
+                    ingest_key=key,
+                    reason=reason,
+                    title=texts.title_of(show.title, values),
+                    privacy=Privacy.UNLISTED if show.is_rehearsal else show.privacy,
+                    scheduled_start=scheduled,
+                    not_before=not_before,
+                    lifecycle_at=now,
+                )
+        except IntegrityError:
+            scheduled += timedelta(seconds=1)
+            continue
+        look.broadcasts.append(row)
+        look.within(timedelta(0))
+        return row
+    return None
+
+
+def rotate(look: Look, key: IngestKey) -> None:
+    """Have the next broadcast ready before the archive of this one would be lost."""
+    show, now, pace = look.show, look.now, look.waits
+    live = [row for row in look.broadcasts if row.is_wanted and row.lifecycle == Lifecycle.LIVE]
+    newest = max(live, key=lambda row: row.live_at or now, default=None)
+    # The new one is proven live before the old one ends.
+    for row in live:
+        if row is not newest:
+            unwish(row)
+            look.within(timedelta(0))
+            look.say("youtube.followed", "The next broadcast is live; the one before is ended.")
+    if show.policy != Policy.ARCHIVES or newest is None or newest.live_at is None:
+        return
+    due = newest.live_at + pace.rotate
+    pending = [row for row in look.broadcasts if row.is_wanted and row is not newest]
+    if pending:
+        return
+    if now < due - pace.prepare:
+        look.within(due - pace.prepare - now)
+        return
+    latest = newest.live_at + pace.rotate_latest
+    at = latest
+    for _receiver, answer in signals.boundary_asked.send(
+        sender=Show, subject=show.subject, earliest=max(due, now), latest=latest
+    ):
+        if isinstance(answer, datetime):
+            at = min(max(answer, now), latest)
+    if show.shares_key:
+        plan(look, key, Reason.ROTATION, not_before=at)
+        return
+    # One key cannot carry both: the other of two keys, and a second output, take over.
+    other = key_of(look, 2 if newest.ingest_key is None or newest.ingest_key.n == 1 else 1)
+    if other is not None:
+        open_key(look, other)
+        plan(look, other, Reason.ROTATION, not_before=at)
+    look.within(pace.poll)
+
+
+def unwish(row: Broadcast) -> None:
+    """It shall end."""
+    if row.is_wanted:
+        row.is_wanted = False
+        row.save(update_fields=["is_wanted", "updated_at"])

@@ -1,0 +1,122 @@
+"""What YouTube says of a broadcast, and what that settles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from apps.youtube import truth
+from apps.youtube.models import Broadcast, Sent
+from apps.youtube.services.shows.intents import end_call, is_absent
+from apps.youtube.services.shows.look import Look
+from apps.youtube.truth import Lifecycle
+
+logger = logging.getLogger(__name__)
+
+
+def read(look: Look, row: Broadcast) -> None:
+    """Read one broadcast as its owner sees it; what was in doubt may be settled by it."""
+    parts = "id,snippet,status,contentDetails"
+    if row.youtube_id:
+        found = look.api().list("liveBroadcasts", parts, id=row.youtube_id)
+    else:
+        found = [one for one in _all_broadcasts(look) if _is_ours(one, row)]
+    row.read_at = look.now
+    if found:
+        row.missing_at = None
+        note(look, row, found[0])
+        for extra in found[1:]:
+            _remove_twin(look, row, str(extra.get("id", "")))
+    elif row.youtube_id:
+        known_since = row.lifecycle_at or row.created_at
+        absent = truth.is_absent(
+            doubted_at=row.missing_at, sent_at=known_since, now=look.now, waits=look.waits
+        )
+        if absent:
+            move(row, Lifecycle.MISSING, look.now)
+        elif absent is False:
+            row.missing_at = row.missing_at or look.now
+        look.within(look.waits.agree)
+    row.save()
+    if row.sent:
+        _settle(look, row)
+
+
+def _all_broadcasts(look: Look) -> list[dict[str, Any]]:
+    """Every broadcast of the channel that could be one we asked for, newest pages first."""
+    found: list[dict[str, Any]] = []
+    token = ""
+    for _page in range(4):
+        more: dict[str, Any] = {"pageToken": token} if token else {}
+        page = look.api().page(
+            "liveBroadcasts", "id,snippet,status,contentDetails",
+            mine="true", broadcastType="all", **more,
+        )  # fmt: skip
+        found += page.get("items", [])
+        token = str(page.get("nextPageToken", ""))
+        if not token:
+            break
+    return found
+
+
+def _is_ours(told: dict[str, Any], row: Broadcast) -> bool:
+    snippet = told.get("snippet") or {}
+    try:
+        scheduled = datetime.fromisoformat(str(snippet.get("scheduledStartTime", "")))
+    except ValueError:
+        return False
+    return snippet.get("title") == row.title and scheduled == row.scheduled_start
+
+
+def _remove_twin(look: Look, row: Broadcast, twin_id: str) -> None:
+    """Two were made of one wish, by whatever accident: the second goes."""
+    if twin_id and twin_id != row.youtube_id:
+        logger.warning("Show %s: a second broadcast of one wish is removed.", look.show.pk)
+        look.api().delete("liveBroadcasts", twin_id)
+
+
+def note(look: Look, row: Broadcast, told: dict[str, Any]) -> None:
+    """Take in what YouTube says of a broadcast, be it an answer or a read."""
+    if not row.youtube_id:
+        row.youtube_id = str(told.get("id", ""))
+    status = told.get("status") or {}
+    details = told.get("contentDetails") or {}
+    raw = str(status.get("lifeCycleStatus", ""))
+    read = Lifecycle(raw) if raw in set(Lifecycle) else Lifecycle.NONE
+    if row.ingest_key is not None and details.get("boundStreamId") == row.ingest_key.youtube_id:
+        row.is_bound = True
+    move(row, truth.later(Lifecycle(row.lifecycle), read), look.now)
+    if read is Lifecycle.LIVE:
+        row.is_suspect = False
+
+
+def move(row: Broadcast, lifecycle: Lifecycle, now: datetime) -> None:
+    """Note how far it is, and since when; not saved."""
+    if lifecycle != row.lifecycle:
+        row.lifecycle, row.lifecycle_at = lifecycle.value, now
+        if lifecycle is Lifecycle.LIVE and row.live_at is None:
+            row.live_at = now
+
+
+_REACHED: dict[str, Callable[[Broadcast], bool]] = {
+    Sent.INSERT: lambda row: bool(row.youtube_id),
+    Sent.BIND: lambda row: row.is_bound,
+    Sent.TESTING: lambda row: row.lifecycle not in ("", "created", "ready"),
+    Sent.LIVE: lambda row: row.lifecycle not in ("", "created", "ready", "testStarting", "testing"),
+    Sent.COMPLETE: lambda row: Lifecycle(row.lifecycle).is_over,
+    Sent.DELETE: lambda row: Lifecycle(row.lifecycle).is_over,
+    Sent.THUMBNAIL: lambda row: True,
+}
+
+
+def _settle(look: Look, row: Broadcast) -> None:
+    """Decide whether what was sent without an answer has happened, as far as reads can tell."""
+    if _REACHED[row.sent](row):
+        end_call(row)
+    elif is_absent(look, row):
+        # Two reads agree that nothing happened: it may be asked again.
+        end_call(row)
+    else:
+        look.within(look.waits.agree)
