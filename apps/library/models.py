@@ -33,6 +33,7 @@ class AssetKind(models.TextChoices):
 
     VIDEO = "video", "Video"
     AUDIO = "audio", "Audio"
+    PICTURE = "picture", "Picture"
 
 
 class TrackKind(models.TextChoices):
@@ -115,9 +116,12 @@ class Asset(Record, Failable, Leased):
     state = models.CharField(
         max_length=10, choices=AssetState.choices, default=AssetState.UPLOADING
     )
-    kind = models.CharField(max_length=5, choices=AssetKind.choices, blank=True)
+    kind = models.CharField(max_length=8, choices=AssetKind.choices, blank=True)
     duration_ms = models.PositiveBigIntegerField(null=True)
-    """As the file says; corrected by what preparing counted, since some files do not say."""
+    """As the file says; corrected by what preparing counted, since some files do not say.
+
+    For a picture, how long it is shown at a time.
+    """
     width = models.PositiveIntegerField(null=True)
     height = models.PositiveIntegerField(null=True)
     probe = models.JSONField(default=dict)

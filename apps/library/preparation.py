@@ -169,7 +169,9 @@ def check(asset_id: uuid.UUID) -> AssetState | None:
 def _look_at(asset: Asset, keeper: _Keeper) -> dict[str, Any]:
     """The facts about a source, as columns of its row."""
     with source_file(asset, keeper.keep) as path:
-        info = probe(path)  # First, since it refuses in seconds what takes minutes to read.
+        info = probe(
+            path, stills=True
+        )  # First, since it refuses in seconds what takes minutes to read.
         _require(keeper.keep)
         digest = _sha256(path, keeper.keep)
         thumbnail_key = _make_thumbnail(asset, path, info, keeper.keep)
@@ -177,13 +179,19 @@ def _look_at(asset: Asset, keeper: _Keeper) -> dict[str, Any]:
     turned = video is not None and video.turn.swaps_sides
     return {
         "sha256": digest,
-        "kind": AssetKind.VIDEO if video is not None else AssetKind.AUDIO,
+        "kind": _kind_of(info),
         "duration_ms": round(info.duration * 1000) if info.duration else None,
         "width": (video.height if turned else video.width) if video is not None else None,
         "height": (video.width if turned else video.height) if video is not None else None,
         "probe": {**info.to_json(), "summary": describe(info).summary},
         "thumbnail_key": thumbnail_key,
     }
+
+
+def _kind_of(info: MediaInfo) -> AssetKind:
+    if info.is_still:
+        return AssetKind.PICTURE
+    return AssetKind.VIDEO if info.video is not None else AssetKind.AUDIO
 
 
 def _make_thumbnail(asset: Asset, path: Path, info: MediaInfo, keep: Callable[[], bool]) -> str:
@@ -270,6 +278,7 @@ def _prepare_claimed(rendition: Rendition, owner: str) -> TrackState | None:
                 video_profile(rendition.profile),
                 directory,
                 options=PrepareOptions(preset=settings.ENCODE_PRESET),
+                stills=True,
                 on_progress=keeper.note_progress,
                 cancelled=lambda: not keeper.keep(),
             )

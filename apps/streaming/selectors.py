@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, User, Workspace
 from apps.core.cursors import in_order
-from apps.library.models import Asset, AssetState, Rendition, TrackKind, TrackState
+from apps.library.models import Asset, AssetKind, AssetState, Rendition, TrackKind, TrackState
 from apps.streaming import events, schedule, status
 from apps.streaming.models import (
     AsRun,
@@ -152,7 +152,10 @@ def _ready_pictures(
 
 
 def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
-    """Entries of sound whose track is ready; any file that can be heard may be among them."""
+    """Entries of sound whose track is ready; any file that can be heard may be among them.
+
+    The silence of a still picture is not.
+    """
     if playlist is None:
         return []
     items = (
@@ -164,6 +167,7 @@ def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
             asset__tracks__kind=TrackKind.AUDIO,
             asset__tracks__state=TrackState.READY,
         )
+        .exclude(asset__kind=AssetKind.PICTURE)
         .order_by("position", "created_at")
         .values_list(
             "pk", "asset_id", "asset__title", "asset__tracks__pk", "asset__tracks__frames", "weight"
@@ -178,6 +182,8 @@ def ready_once(stream: Stream, asset: Asset, kind: str) -> dict[str, Any] | None
     Its id is the file's: so no list takes it for one of its own.
     """
     if kind == "sound":
+        if asset.kind == AssetKind.PICTURE:
+            return None
         sound = asset.tracks.filter(kind=TrackKind.AUDIO, state=TrackState.READY).first()
         if sound is None:
             return None
@@ -225,6 +231,7 @@ def assets_without_sound(playlist: Playlist) -> QuerySet[Asset]:
     return (
         Asset.objects.filter(playlist_items__playlist=playlist, deleted_at=None)
         .exclude(state=AssetState.FAILED)
+        .exclude(kind=AssetKind.PICTURE)
         .exclude(tracks__kind=TrackKind.AUDIO)
         .distinct()
     )

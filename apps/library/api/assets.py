@@ -75,7 +75,9 @@ class AssetTold(Told):
     title: str
     original_name: str = Field(description="As the sender called it.")
     state: State
-    kind: Literal["", "video", "audio"] = Field(description="Empty until it was checked.")
+    kind: Literal["", "video", "audio", "picture"] = Field(
+        description="Empty until it was checked."
+    )
     label: str
     text: str
     advice: str
@@ -147,7 +149,7 @@ def list_assets(
     limit: Limit = 50,
     q: Search = "",
     state: State | None = None,
-    kind: Literal["video", "audio"] | None = None,
+    kind: Literal["video", "audio", "picture"] | None = None,
     folder_id: UUID | None = None,
 ) -> AssetPage:
     """List the files of the workspace, newest first.

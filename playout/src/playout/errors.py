@@ -80,10 +80,10 @@ class SourceIsPlaylist(SourceNotMedia):
 
 
 class SourceIsImage(SourceNotMedia):
-    """The content is a still picture."""
+    """The content is a still picture where a film was wanted, or one that cannot be used."""
 
     code = "source.image"
-    advice = "Upload a video; a picture can be used as a thumbnail."
+    advice = "Save the picture again as PNG, JPEG or WebP, with the ending that belongs to it."
 
 
 class SourceTruncated(SourceError):

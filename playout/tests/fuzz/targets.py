@@ -24,7 +24,7 @@ from playout.node.messages import (
     report_from_json,
     report_to_json,
 )
-from playout.probe import parse
+from playout.probe import parse, stills
 from playout.rtmp import amf0, chunks
 from playout.rtmp.chunks import ChunkReader
 from playout.rtmp.connection import Publisher, Receiver
@@ -188,8 +188,14 @@ def _index_seeds() -> list[bytes]:
 
 
 def _take_source(data: bytes) -> None:
-    container = parse.sniff(data[: parse.HEAD_BYTES])
-    parse.check_whole(container, len(data), lambda at, count: data[at : at + count])
+    container = parse.sniff(data[: parse.HEAD_BYTES], stills=True)
+
+    def read_at(at: int, count: int) -> bytes:
+        return data[at : at + count]
+
+    parse.check_whole(container, len(data), read_at)
+    if container.is_still:
+        assert 1 <= stills.orientation(container.value, read_at) <= 8
 
 
 def _box(kind: bytes, body: bytes) -> bytes:
@@ -198,6 +204,7 @@ def _box(kind: bytes, body: bytes) -> bytes:
 
 def _source_seeds() -> list[bytes]:
     ftyp = _box(b"ftyp", b"isom\0\0\2\0isomiso2mp41")
+    exif = b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0" + bytes(4)
     ebml = b"\x1a\x45\xdf\xa3\xa3\x42\x86\x81\x01\x42\xf7\x81\x01\x42\x82\x88matroska"
     return [
         ftyp + _box(b"moov", _box(b"mvhd", bytes(100))) + _box(b"mdat", bytes(64)),
@@ -209,6 +216,12 @@ def _source_seeds() -> list[bytes]:
         b"".join(b"\x47\x40\0\x10" + bytes(184) for _ in range(5)),
         b"fLaC\0\0\0\x22" + bytes(40), b"OggS\0\2" + bytes(60), b"\xff\xf1\x50\x80\x02\x1f\xfc" * 9,
         b"#EXTM3U\nfile:///etc/hostname\n",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\2\0\0\0\2\x08\2" + bytes(7) + b"\0\0\0\x1aeXIf" + exif
+        + bytes(4) + b"\0\0\0\0IEND" + bytes(4),
+        b"\xff\xd8\xff\xe1\0\x22Exif\0\0" + exif + b"\xff\xc0\0\x11\x08\0\2\0\2\3" + bytes(9)
+        + b"\xff\xda\0\x0c" + bytes(20) + b"\xff\xd9",
+        b"RIFF" + struct.pack("<I", 26 + 34) + b"WEBPVP8X\x0a\0\0\0\x08\0\0\0\1\0\0\1\0\0EXIF"
+        + struct.pack("<I", 26) + exif,
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from playout.media import VideoProfile, video_profile
 from playout.prepare.plan import PRESETS, PrepareOptions
 from playout.prepare.run import Prepared, Progress, prepare
 from playout.probe.parse import spoken_duration
+from playout.probe.stills import SUFFIXES
 
 _BAR_WIDTH = 30
 
@@ -41,7 +42,14 @@ def run(args: argparse.Namespace) -> int:
     bar = _bar(sys.stderr)
     try:
         profile = video_profile(args.profile)
-        prepared = prepare(args.file, profile, args.out, options=options, on_progress=bar)
+        prepared = prepare(
+            args.file,
+            profile,
+            args.out,
+            options=options,
+            stills=args.file.suffix.lower() in SUFFIXES,
+            on_progress=bar,
+        )
     except PlayoutError as error:
         _end_line(bar)
         if args.json:

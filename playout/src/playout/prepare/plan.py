@@ -47,6 +47,8 @@ class PrepareOptions:
     max_memory_bytes: int | None = None
     """Address space of the encoder."""
     threads: int | None = None
+    still_seconds: int = 10
+    """How long a still picture lasts, as an item of a list or as a loop."""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -85,6 +87,8 @@ class Plan:
     def expected_seconds(self) -> float | None:
         """About how long the result will be; the pictures rule, if there are any."""
         video = self.info.video
+        if self.info.is_still:
+            return float(self.options.still_seconds)
         if video is not None and video.duration is not None:
             return max(0.0, video.start) + video.duration + held_seconds(self.info)
         return self.info.duration
@@ -119,6 +123,7 @@ def make_plan(
     """Decide whether the pictures must be encoded, and how."""
     remux = (
         info.video is not None
+        and not info.is_still
         and not held_seconds(info)
         and _may_copy(info.video, profile, golden_header)
     )
@@ -188,16 +193,16 @@ def video_arguments(plan: Plan, descriptor: int) -> list[str]:
 
 
 def still_arguments(plan: Plan, descriptor: int, frames: int) -> list[str]:
-    """Write `frames` pictures that all show the cover, or black."""
-    cover = plan.info.cover_index
-    if cover is None:
+    """Write `frames` pictures that all show the picture, the cover, or black."""
+    index = still_index(plan.info)
+    if index is None:
         source = f"color=c=black:s={plan.profile.width}x{plan.profile.height}:r={plan.profile.fps}"
         shown = ["-f", "lavfi", "-i", source, "-vf", _HOUSE_COLOURS]
     else:
-        chain = [*_fitting(plan.profile, "flags=bicubic"), "loop=loop=-1:size=1:start=0",
+        chain = [*still_filters(plan.info, plan.profile), "loop=loop=-1:size=1:start=0",
                  f"setpts=N/{plan.profile.fps}/TB", f"fps={plan.profile.fps}",
                  _HOUSE_COLOURS]  # fmt: skip
-        shown = ["-map", f"0:{cover}", "-vf", ",".join(chain)]
+        shown = ["-map", f"0:{index}", "-vf", ",".join(chain)]
     return [
         *shown, "-an", "-sn", "-dn",
         "-frames:v", str(frames),
@@ -205,6 +210,26 @@ def still_arguments(plan: Plan, descriptor: int, frames: int) -> list[str]:
         *encoder_arguments(plan.profile, plan.options),
         *pipe_arguments(descriptor),
     ]  # fmt: skip
+
+
+def still_index(info: MediaInfo) -> int | None:
+    """The stream that holds the one picture of a source, if it has one."""
+    return info.video.index if info.is_still and info.video is not None else info.cover_index
+
+
+def still_filters(info: MediaInfo, profile: VideoProfile) -> list[str]:
+    """Bring one picture upright into the frame; what is transparent becomes black."""
+    if not info.is_still or info.video is None:
+        return _fitting(profile, "flags=bicubic")
+    chain = [] if info.video.turn is Turn.NONE else [_TURNS[info.video.turn]]
+    options = _colour_options(info.video)
+    if info.video.pixel_format.startswith(_TRANSPARENT):
+        chain += ["format=gbrap", "premultiply=inplace=1", "format=gbrp"]
+        options = "flags=bicubic+accurate_rnd"
+    return [*chain, *_fitting(profile, options)]
+
+
+_TRANSPARENT = ("rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "yuva", "pal8")
 
 
 def audio_arguments(plan: Plan, descriptor: int, gain_db: float) -> list[str]:

@@ -88,11 +88,13 @@ def prepare(
     *,
     audio: AudioProfile = HOUSE_AUDIO,
     options: PrepareOptions | None = None,
+    stills: bool = False,
     on_progress: OnProgress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Prepared:
     """Write `source` into the directory `out` as a video and an audio track of the house format.
 
+    With `stills` it may be a picture, which becomes a silent loop of `options.still_seconds`.
     Blocks until done, in the calling thread, whose end kills the encoder. Raises a `SourceError`
     when the file cannot be used, a `PrepareError` when preparing failed; nothing is left in
     `out` then.
@@ -105,7 +107,7 @@ def prepare(
     reporter = _Reporter(on_progress)
     reporter.tell("probing", 0.0)
     with open_source(source) as descriptor:
-        info = probe_descriptor(descriptor)
+        info = probe_descriptor(descriptor, stills=stills)
         made = plan.make_plan(info, profile, audio, options, golden_header=golden)
         reporter.total = made.expected_seconds
         encoder = Encoder(
@@ -185,12 +187,16 @@ class _Preparation:
         ):
             pictures = _PictureSink(self, video_writer)
             sound = _SoundSink(self, audio_writer)
-            if made.info.video is not None:
+            if made.info.is_still:
+                self._encode_stills(pictures, made.options.still_seconds * made.profile.fps)
+            elif made.info.video is not None:
                 self._encode_film(pictures, sound, gain)
                 pictures.order.finish()
             else:
                 self._encode_sound(sound, gain)
-                self._encode_stills(pictures, sound)
+                self._encode_stills(
+                    pictures, plan.still_frames(sound.frames, made.audio, made.profile)
+                )
             frames = video_writer.frames
             self._judge_length(frames)
             heard = audio_writer.frames
@@ -270,10 +276,9 @@ class _Preparation:
             lambda pipes: plan.audio_arguments(self._plan, pipes[0], gain), [sound.feed]
         )
 
-    def _encode_stills(self, pictures: _PictureSink, sound: _SoundSink) -> None:
-        """Encode a few groups of the cover or of black and repeat them under the whole sound."""
+    def _encode_stills(self, pictures: _PictureSink, frames: int) -> None:
+        """Encode a few groups of the picture, the cover or of black, and repeat them."""
         profile = self._plan.profile
-        frames = plan.still_frames(sound.frames, self._plan.audio, profile)
         encoded = plan.still_encode(frames, profile)
         made = list[Picture]()
         pictures.divert(made.append)
@@ -281,12 +286,12 @@ class _Preparation:
         def arguments(pipes: Sequence[int]) -> list[str]:
             return plan.still_arguments(self._plan, pipes[0], encoded)
 
-        if self._plan.info.cover_index is None:
+        if plan.still_index(self._plan.info) is None:
             self._encoder.run(arguments, [pictures.feed])
         else:
             self._run_on_source(arguments, [pictures.feed])
         if pictures.order.finish() != encoded:
-            raise SourceCorrupt("The cover picture cannot be decoded.")
+            raise SourceCorrupt("The picture cannot be decoded.")
         for place, picture in enumerate(repeated(made, frames, profile.gop_frames)):
             if place % 1000 == 0:
                 self._encoder.check()

@@ -8,7 +8,7 @@ from pathlib import Path
 from playout.errors import PrepareError, PrepareLimitExceeded, SourceCorrupt
 from playout.media import VideoProfile
 from playout.prepare.encoder import Encoder
-from playout.prepare.plan import PrepareOptions, input_arguments, video_filters
+from playout.prepare.plan import PrepareOptions, input_arguments, still_filters, video_filters
 from playout.probe.parse import MediaInfo
 from playout.probe.run import fresh_descriptor, open_source, probe_descriptor
 
@@ -18,6 +18,8 @@ _CANDIDATES = 24
 _WALL_SECONDS = 60.0
 _MEMORY_BYTES = 3 << 30
 _LARGEST_BYTES = 2 << 20
+_JPEG_COLOURS = "scale=in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc"
+"""Whoever shows a JPEG takes it for BT.601, whatever made it."""
 
 
 def thumbnail(
@@ -34,12 +36,15 @@ def thumbnail(
     alone and no cover. Raises a `SourceError` or `PrepareError` when no picture can be taken.
     """
     with open_source(source) as descriptor:
-        info = info or probe_descriptor(descriptor)
+        info = info or probe_descriptor(descriptor, stills=True)
         index = info.video.index if info.video is not None else info.cover_index
         if index is None:
             return False
-        if info.video is not None:
-            filters = f"{video_filters(info.video, _SIZE)},thumbnail=n={_CANDIDATES}"
+        if info.is_still:
+            filters, at_seconds = ",".join([*still_filters(info, _SIZE), _JPEG_COLOURS]), 0.0
+        elif info.video is not None:
+            shown = f"{video_filters(info.video, _SIZE)},thumbnail=n={_CANDIDATES}"
+            filters = f"{shown},{_JPEG_COLOURS}"
         else:
             filters = "scale=w=640:h=360:force_original_aspect_ratio=decrease:force_divisible_by=2"
             at_seconds = 0.0

@@ -172,9 +172,18 @@ def _decode(packet: Any, facts: dict[str, Any]) -> None:
         ):
             if _number(value) not in (None, 2 if name != "range" else 0):
                 facts[name] = _number(value)
+        if facts["matrix_values"] is None:
+            facts["matrix_values"] = _matrix_values(frame)
+
+
+def _matrix_values(frame: Any) -> list[int] | None:
+    try:
         for item in frame.side_data:
-            if item.type.name == "DISPLAYMATRIX" and facts["matrix_values"] is None:
-                facts["matrix_values"] = list(struct.unpack("=9i", bytes(item)[:36]))
+            if item.type.name == "DISPLAYMATRIX":
+                return list(struct.unpack("=9i", bytes(item)[:36]))
+    except ValueError:
+        pass  # A kind of side data that PyAV does not know: its list cannot be read at all.
+    return None
 
 
 def _tagged_end(stream: Any) -> float | None:

@@ -11,6 +11,7 @@ from playout.errors import PlayoutError
 from playout.media import video_profile
 from playout.probe.describe import describe
 from playout.probe.run import probe
+from playout.probe.stills import SUFFIXES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what the file is; exit status 1 when it cannot be used."""
     try:
         profile = video_profile(args.profile)
-        info = probe(args.file)
+        info = probe(args.file, stills=args.file.suffix.lower() in SUFFIXES)
     except PlayoutError as error:
         if args.json:
             _print({"error": {"code": error.code, "message": str(error)}})

@@ -68,6 +68,8 @@ def describe(
     info: MediaInfo, profile: VideoProfile | None = None, audio: AudioProfile = HOUSE_AUDIO
 ) -> Report:
     """What the source is and, given a `profile`, what preparing would do to it."""
+    if info.is_still:
+        return _describe_still(info, profile)
     parts = [_video_words(info), _audio_words(info.audio)]
     if info.cover_index is not None:
         parts.append("with a cover picture")
@@ -79,6 +81,20 @@ def describe(
         return Report(summary, (), conforms=False)
     changes = (*_picture_changes(info, profile), *_sound_changes(info.audio, audio))
     return Report(summary, changes, conforms=not changes, profile=profile.name)
+
+
+def _describe_still(info: MediaInfo, profile: VideoProfile | None) -> Report:
+    video = info.video
+    if video is None:
+        raise ValueError("a still picture has pixels")
+    summary = f"{info.container.title}: {video.width}x{video.height} pixels"
+    if video.turn is not Turn.NONE:
+        summary += f", {_turn_words(video.turn)}"
+    if profile is None:
+        return Report(f"{summary}.", (), conforms=False)
+    turned = ("turn the picture upright",) if video.turn is not Turn.NONE else ()
+    changes = (*turned, *_size_changes(video, profile), "make a silent loop of it")
+    return Report(f"{summary}.", changes, conforms=False, profile=profile.name)
 
 
 def _video_words(info: MediaInfo) -> str:

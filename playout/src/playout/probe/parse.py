@@ -8,7 +8,7 @@ import enum
 import itertools
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +21,7 @@ from playout.errors import (
     SourceTooLarge,
     SourceTruncated,
 )
+from playout.probe.stills import StillLimits, check_still
 
 HEAD_BYTES = 64 << 10
 """How much of the beginning of a file `sniff` wants to see."""
@@ -40,6 +41,7 @@ class ProbeLimits:
     tracks: int = 64
     frame_rate: int = 1000
     """Sources that claim more frames per second are broken."""
+    still: StillLimits = field(default_factory=StillLimits)
 
 
 class Container(enum.Enum):
@@ -56,6 +58,14 @@ class Container(enum.Enum):
     FLAC = "flac"
     MP3 = "mp3"
     ADTS = "aac"
+    PNG = "png_pipe"
+    JPEG = "jpeg_pipe"
+    WEBP = "webp_pipe"
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it holds one picture, without time or sound."""
+        return self in (Container.PNG, Container.JPEG, Container.WEBP)
 
     @property
     def title(self) -> str:
@@ -75,6 +85,9 @@ _TITLES = {
     Container.FLAC: "FLAC",
     Container.MP3: "MP3",
     Container.ADTS: "AAC",
+    Container.PNG: "PNG picture",
+    Container.JPEG: "JPEG picture",
+    Container.WEBP: "WebP picture",
 }
 
 
@@ -182,6 +195,11 @@ class MediaInfo:
     """The stream number of an embedded cover picture."""
     other_tracks: int
 
+    @property
+    def is_still(self) -> bool:
+        """Whether it is one picture, that lasts as long as one likes."""
+        return self.container.is_still
+
     def to_json(self) -> dict[str, Any]:
         """The same in types that JSON knows."""
         return {
@@ -193,6 +211,7 @@ class MediaInfo:
             "audio": _plain(self.audio),
             "has_cover": self.cover_index is not None,
             "other_tracks": self.other_tracks,
+            "is_still": self.is_still,
         }
 
 
@@ -226,20 +245,22 @@ _SCRIPTS = (
 )  # fmt: skip
 
 
-def sniff(head: bytes) -> Container:
+def sniff(head: bytes, *, stills: bool = False) -> Container:
     """The kind of a file that begins with `head`, whatever its name says.
 
     Only kinds on our list are accepted, each with one forced demuxer, so that libav never
-    guesses. Raises `SourceEmpty`, `SourceIsPlaylist`, `SourceIsImage` or `SourceNotMedia`.
+    guesses; still pictures only with `stills`. Raises `SourceEmpty`, `SourceIsPlaylist`,
+    `SourceIsImage` or `SourceNotMedia`.
     """
     if not head:
         raise SourceEmpty("The file is empty.")
     found = _media_kind(head)
     if found is not None:
         return found
-    if head[4:8] == b"ftyp" or head.startswith(_IMAGES):
-        raise SourceIsImage("The file is a picture.")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+    still = _still_kind(head)
+    if still is not None and stills:
+        return still
+    if still is not None or head[4:8] == b"ftyp" or head.startswith(_IMAGES):
         raise SourceIsImage("The file is a picture.")
     text = _as_text(head)
     if text is not None:
@@ -248,6 +269,16 @@ def sniff(head: bytes) -> Container:
             raise SourceIsPlaylist("The file is a playlist or script that names other places.")
         raise SourceNotMedia("The file is text.")
     raise SourceNotMedia("The file is not a kind of media that we know.")
+
+
+def _still_kind(head: bytes) -> Container | None:
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return Container.PNG
+    if head.startswith(b"\xff\xd8\xff"):
+        return Container.JPEG
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return Container.WEBP
+    return None
 
 
 def _media_kind(head: bytes) -> Container | None:
@@ -340,12 +371,22 @@ def _as_text(head: bytes) -> str | None:
 _MAX_BOXES = 200_000
 
 
-def check_whole(container: Container, size: int, read_at: Callable[[int, int], bytes], /) -> None:
+def check_whole(
+    container: Container,
+    size: int,
+    read_at: Callable[[int, int], bytes],
+    /,
+    *,
+    limits: ProbeLimits | None = None,
+) -> None:
     """Compare the lengths that the container declares with `size`, the length of the file.
 
-    `read_at(offset, count)` reads. Raises `SourceTruncated`.
+    `read_at(offset, count)` reads. Raises `SourceTruncated`; for a still picture, whose size is
+    read from its header here, also `SourceTooLarge` or `SourceIsImage`.
     """
-    if container is Container.MP4:
+    if container.is_still:
+        check_still(container.value, size, read_at, (limits or ProbeLimits()).still)
+    elif container is Container.MP4:
         _check_boxes(size, read_at)
     elif container is Container.MATROSKA:
         _check_segment(size, read_at)
@@ -425,11 +466,17 @@ def _check_riff(size: int, read_at: Callable[[int, int], bytes]) -> None:
 
 
 def media_info(
-    facts: dict[str, Any], container: Container, size: int, limits: ProbeLimits
+    facts: dict[str, Any],
+    container: Container,
+    size: int,
+    limits: ProbeLimits,
+    *,
+    orientation: int = 1,
 ) -> MediaInfo:
     """Turn what the probing child found into a `MediaInfo`.
 
-    Raises `SourceCorrupt` when nothing can be played, `SourceTooLarge` past a limit.
+    `orientation` is that of a still picture (see `stills.orientation`). Raises `SourceCorrupt` when
+    nothing can be played, `SourceTooLarge` past a limit.
     """
     streams: list[dict[str, Any]] = facts["streams"]
     if len(streams) > limits.tracks:
@@ -440,11 +487,19 @@ def media_info(
     films = [s for s in pictures if not s["attached"] and s.get("width")]
     sounds = [s for s in streams if s["type"] == "audio" and s.get("rate")]
     for stream in films:
-        _check_size(stream, limits)
+        if not container.is_still:
+            _check_size(stream, limits)
+    if container.is_still and not any(stream["decoded"] for stream in films):
+        raise SourceCorrupt(
+            "The picture cannot be decoded.", advice="Save it again as PNG, JPEG or WebP."
+        )
     film = _first_choice(films, read_all=facts["read_all"])
     sound = _first_choice(sounds, read_all=facts["read_all"])
     begin = facts["start"] or 0.0
     video = _video_info(film, begin, limits) if film is not None else None
+    if container.is_still and video is not None:
+        still = _still_info(video, _ORIENTATIONS.get(orientation, Turn.NONE))
+        return MediaInfo(container, size, None, still, None, None, 0)
     audio = _audio_info(sound, begin) if sound is not None else None
     if video is None and audio is None:
         if covers:
@@ -512,6 +567,29 @@ def _video_info(stream: dict[str, Any], begin: float, limits: ProbeLimits) -> Vi
         start=_start(stream["start"], begin),
         gop_seconds=_longest_gop(stream["key_times"]),
         header_hex=stream["header"],
+    )
+
+
+_ORIENTATIONS = {
+    2: Turn.MIRROR, 3: Turn.HALF, 4: Turn.FLIP, 5: Turn.COUNTER_CLOCKWISE_FLIP,
+    6: Turn.CLOCKWISE, 7: Turn.CLOCKWISE_FLIP, 8: Turn.COUNTER_CLOCKWISE,
+}  # fmt: skip
+
+
+def _still_info(video: VideoInfo, turn: Turn) -> VideoInfo:
+    """What counts of a picture: it has no time, and its colours are those of such files."""
+    is_rgb = video.pixel_format.startswith(("rgb", "bgr", "gbr", "pal", "abgr", "argb"))
+    return replace(
+        video,
+        turn=turn,
+        frame_rate=None,
+        variable_rate=False,
+        duration=None,
+        start=0.0,
+        gop_seconds=None,
+        interlaced=False,
+        matrix=video.matrix if is_rgb else video.matrix or "bt470bg",
+        header_hex="",
     )
 
 

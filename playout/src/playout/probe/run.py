@@ -24,19 +24,22 @@ from playout.errors import (
 )
 from playout.probe import confine, parse
 from playout.probe.parse import Container, MediaInfo, ProbeLimits
+from playout.probe.stills import orientation
 
 _CHILD = Path(__file__).with_name("child.py")
 _ZERO_SAMPLES = 64
 
 
-def probe(path: Path, *, limits: ProbeLimits | None = None) -> MediaInfo:
+def probe(path: Path, *, limits: ProbeLimits | None = None, stills: bool = False) -> MediaInfo:
     """What the file at `path` is, judged by its content alone.
+
+    A still picture is accepted with `stills` only: who expects a film should be told.
 
     Raises a `SourceError` with the reason when it cannot be used, `PrepareLimitExceeded` when
     finding out took too much time or memory.
     """
     with open_source(path) as descriptor:
-        return probe_descriptor(descriptor, limits=limits)
+        return probe_descriptor(descriptor, limits=limits, stills=stills)
 
 
 @contextlib.contextmanager
@@ -69,20 +72,29 @@ def fresh_descriptor(descriptor: int) -> Iterator[int]:
         os.close(fresh)
 
 
-def probe_descriptor(descriptor: int, *, limits: ProbeLimits | None = None) -> MediaInfo:
+def probe_descriptor(
+    descriptor: int, *, limits: ProbeLimits | None = None, stills: bool = False
+) -> MediaInfo:
     """Like `probe`, for a file that is open already."""
     limits = limits or ProbeLimits()
     size = os.fstat(descriptor).st_size
+
+    def read_at(offset: int, count: int) -> bytes:
+        return os.pread(descriptor, count, offset)
+
+    turned = 1
     try:
-        head = os.pread(descriptor, parse.HEAD_BYTES, 0)
+        head = read_at(0, parse.HEAD_BYTES)
         if not head.strip(b"\0"):
             _refuse_zeros(descriptor, size)
-        container = parse.sniff(head)
-        parse.check_whole(container, size, lambda at, count: os.pread(descriptor, count, at))
+        container = parse.sniff(head, stills=stills)
+        parse.check_whole(container, size, read_at, limits=limits)
+        if container.is_still:
+            turned = orientation(container.value, read_at)
     except OSError as error:
         raise SourceCorrupt(f"The file cannot be read: {error.strerror}.") from error
     facts = _ask_libav(descriptor, container, limits)
-    return parse.media_info(facts, container, size, limits)
+    return parse.media_info(facts, container, size, limits, orientation=turned)
 
 
 def _refuse_zeros(descriptor: int, size: int) -> None:
