@@ -115,9 +115,10 @@ CELERY_TASK_SOFT_TIME_LIMIT = CELERY_TASK_TIMEOUT - 30
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_TASK_ROUTES = {
+    # The first that fits counts.
+    "*.send_mail_*": {"queue": "mail"},
     "apps.library.tasks.prepare_*": {"queue": "media"},
     "apps.youtube.tasks.*": {"queue": "youtube"},
-    "*.send_mail_*": {"queue": "mail"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -223,6 +224,8 @@ YOUTUBE_API_BASE = env.text("YOUTUBE_API_BASE", "https://www.googleapis.com")
 YOUTUBE_WATCH_BASE = env.text("YOUTUBE_WATCH_BASE", "https://www.youtube.com/watch?v=")
 YOUTUBE_TIMEOUT_SECONDS = env.whole("YOUTUBE_TIMEOUT_SECONDS", 15, least=1)
 YOUTUBE_TIME_SCALE = env.whole("YOUTUBE_TIME_SCALE", 1, least=1)
+# A simulation in a hurry is looked at in a hurry.
+CELERY_BEAT_SCHEDULE["youtube-sweep"]["schedule"] = max(1.0, 60.0 / YOUTUBE_TIME_SCALE)
 YOUTUBE_QUOTA_PER_DAY = env.whole("YOUTUBE_QUOTA_PER_DAY", 10_000, least=1)
 YOUTUBE_QUOTA_PER_WORKSPACE = env.whole("YOUTUBE_QUOTA_PER_WORKSPACE", 0)
 RAZORPAY_KEY_ID = env.text("RAZORPAY_KEY_ID")

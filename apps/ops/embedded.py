@@ -16,6 +16,9 @@ from django.core.management import call_command
 
 from apps.ops.supervision import ChildSpec, executing
 
+QUEUES = {"jobs": ("default", "mail"), "youtube": ("youtube",), "encoder": ("media",)}
+"""Which worker takes which jobs: what is slow holds up nobody else."""
+
 
 class ProgramMissing(RuntimeError):
     """An installation without one of the programs it needs."""
@@ -83,6 +86,7 @@ def receiver() -> ChildSpec:
         sys.executable, "-m", "simulator",
         "--port", str(urlsplit(settings.INGEST_SIMULATOR_HTTP).port),
         "--rtmp-port", str(urlsplit(settings.INGEST_SIMULATOR_URL).port),
+        "--scale", str(settings.YOUTUBE_TIME_SCALE),
         "--data", Path(settings.DATA_DIR) / "simulator", "--set", "unknown_key=accept",
     ]  # fmt: skip
     program = executing(command, PYTHONPATH=str(settings.BASE_DIR))
@@ -113,20 +117,26 @@ def web(host: str, port: int) -> ChildSpec:
 def jobs() -> ChildSpec:
     """Short jobs, and the clock that starts the periodic ones."""
     schedule = f"--schedule={settings.CELERY_BEAT_SCHEDULE_FILENAME}"
-    return _worker("jobs", "default,youtube,mail", "--beat", schedule)
+    return _worker("jobs", "--beat", schedule)
+
+
+def broadcasts() -> ChildSpec:
+    """Calls to YouTube: a broadcast that was ended must not wait behind a file that is examined."""
+    return _worker("youtube")
 
 
 def encoder() -> ChildSpec:
     """Preparations, one at a time: an encode uses every core, and must not hold up short jobs."""
-    return _worker("encoder", "media")
+    return _worker("encoder")
 
 
-def _worker(name: str, queues: str, *more: str) -> ChildSpec:
+def _worker(name: str, *more: str) -> ChildSpec:
     def run() -> None:
         current_app.worker_main(
             [
-                "worker", f"--hostname={name}@%h", f"--queues={queues}", "--concurrency=1", *more,
-                f"--loglevel={settings.LOG_LEVEL}", "--without-gossip", "--without-mingle",
+                "worker", f"--hostname={name}@%h", f"--queues={','.join(QUEUES[name])}",
+                "--concurrency=1", *more, f"--loglevel={settings.LOG_LEVEL}", "--without-gossip",
+                "--without-mingle",
             ]
         )  # fmt: skip
 

@@ -164,6 +164,10 @@ def judge(encoder: Encoder, ingest: Ingest, lifecycle: Lifecycle) -> Judgement:
 # -- one broadcast on its way -------------------------------------------------------------------
 
 
+SHORTEST = timedelta(milliseconds=200)
+"""Nothing is looked at more often, however fast a simulation runs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waits:
     """How long things take at YouTube; all in one place, so that a simulation can hurry."""
@@ -191,11 +195,11 @@ class Waits:
     park: timedelta = timedelta(hours=1)
 
     def scaled(self, factor: int) -> Waits:
-        """The same, `factor` times as fast."""
+        """The same, `factor` times as fast; calls and pictures take real time all the same."""
         if factor == 1:
             return self
         names = self.__dataclass_fields__
-        return Waits(**{name: getattr(self, name) / factor for name in names})
+        return Waits(**{name: max(getattr(self, name) / factor, SHORTEST) for name in names})
 
 
 class Step(enum.StrEnum):

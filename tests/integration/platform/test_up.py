@@ -270,7 +270,7 @@ def test_it_is_back_within_five_seconds_of_the_receivers_return(up):
     assert media_flows(up, session_other_than=before, seconds=5) < 5
 
 
-@pytest.mark.parametrize("name", ["web", "jobs", "encoder", "broker"])
+@pytest.mark.parametrize("name", ["web", "jobs", "youtube", "encoder", "broker"])
 def test_the_stream_does_not_notice_the_death_of(up, name):
     before = up.received()
     pid = up.find("valkey-server") if name == "broker" else up.child(name[:6])

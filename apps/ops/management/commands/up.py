@@ -77,6 +77,7 @@ class Command(BaseCommand):
             supervisor.start(embedded.receiver())
         supervisor.start(embedded.web(HOST, settings.PORT))
         supervisor.start(embedded.jobs())
+        supervisor.start(embedded.broadcasts())
         supervisor.start(embedded.encoder())
         supervisor.start(embedded.node())
         self._wait(supervisor, lambda: _get("/health/live") is not None, 60, "the web", "web.log")
@@ -92,6 +93,9 @@ class Command(BaseCommand):
             self._say(
                 f"  Watch     {address}/watch/   (what the receiver gets, played by the browser)"
             )
+            if settings.YOUTUBE_API_BASE == settings.INGEST_SIMULATOR_HTTP:
+                simulated = settings.INGEST_SIMULATOR_HTTP
+                self._say(f"  YouTube   {simulated}/   (simulated: connect a channel, go live)")
         self._say(f"  Data      {settings.DATA_DIR}")
         self._say("Ctrl-C stops everything.")
 
