@@ -96,9 +96,16 @@ def carry(*, show: Show, ingest_key: IngestKey, **_: Any) -> None:
 
 @receiver(key_released)
 def leave(*, show: Show, ingest_key: IngestKey, **_: Any) -> None:
-    """Nothing is to be sent to that key any more."""
+    """Nothing is to be sent to that key any more; a stream that goes nowhere else stops."""
     stream = Stream.objects.filter(pk=show.subject).first()
-    if stream is not None:
+    if stream is None:
+        return
+    keys = {output.destination.ingest_key for output in selectors.outputs_of(stream)}
+    if keys == {ingest_key.pk} and not show.is_wanted:
+        stream_manager.stop_stream(
+            stream=stream, reason="Its broadcast was ended, and it goes nowhere else."
+        )
+    else:
         stream_manager.leave_key(stream=stream, key_id=ingest_key.pk)
 
 

@@ -76,6 +76,19 @@ class Stage:
         found = [one for one in self.state()["broadcasts"] if not one["deleted"]]
         return [one for one in found if not states or one["state"] in states]
 
+    def dark_s(self) -> float:
+        """Seconds without a live broadcast since the first one; by YouTube's own record."""
+        spans = sorted(
+            (one["live_at"], one["ended_at"] or float("inf"))
+            for one in self.state()["broadcasts"]
+            if one["live_at"]
+        )
+        dark, lit_until = 0.0, spans[0][0]
+        for live_at, ended_at in spans:
+            dark += max(0.0, live_at - lit_until)
+            lit_until = max(lit_until, ended_at)
+        return dark if lit_until == float("inf") else float("inf")
+
     # -- connecting
 
     def consent(

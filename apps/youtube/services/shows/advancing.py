@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.youtube.client import YouTubeError
-from apps.youtube.models import Reason, Show
+from apps.youtube.models import IngestKey, Reason, Show
 from apps.youtube.selectors import open_broadcasts
 from apps.youtube.services.shows.judging import judge, note_failure
 from apps.youtube.services.shows.keys import close_key, key_of, open_key, read_ingest
@@ -75,10 +75,11 @@ def _look(look: Look) -> None:
                 close_key(look, opened)
         judge(look)
         return
-    key = key_of(look, 1)
-    if key is None:
+    keys = _keys_in_use(look)
+    if not keys:
         return
-    open_key(look, key)
+    for key in keys:
+        open_key(look, key)
     if show.is_start_pending:
         look.encoder = encoder_of(show)
         if not look.encoder.is_wanted:
@@ -88,10 +89,26 @@ def _look(look: Look) -> None:
         Show.objects.filter(pk=show.pk).update(is_start_pending=False)
         show.is_start_pending = False
     if not any(row.is_wanted for row in look.broadcasts):
-        plan(look, key, Reason.START)
+        plan(look, keys[-1], Reason.START)
     read_ingest(look)
     for row in list(look.broadcasts):
         step_on(look, row)
     if show.is_wanted:
-        rotate(look, key)
+        rotate(look, keys[-1])
     judge(look)
+
+
+def _keys_in_use(look: Look) -> list[IngestKey]:
+    """What is to be sent to: the keys of the broadcasts that are wanted, else the first one.
+
+    Empty while that is not known yet.
+    """
+    found = {
+        row.ingest_key.pk: row.ingest_key
+        for row in look.broadcasts
+        if row.is_wanted
+        and row.ingest_key is not None
+        and row.ingest_key.channel_id == look.show.channel_id
+    }
+    first = None if found else key_of(look, 1)
+    return [first] if first is not None else list(found.values())

@@ -23,7 +23,9 @@ def over(look: Look, row: Broadcast) -> None:
     row.ended_at = look.now if look.now > row.created_at else timezone.now()
     row.save()
     key = row.ingest_key
-    if key is not None and not look.show.shares_key:
+    # Without a successor its key stays open: one that ended by itself is replaced on it.
+    is_followed = was_wished and look.show.is_wanted
+    if key is not None and is_followed and not look.show.shares_key:
         others = Broadcast.objects.filter(ingest_key=key, ended_at__isnull=True)
         if not others.exists():
             close_key(look, key)
