@@ -14,10 +14,15 @@ from apps.accounts.models import Workspace
 from apps.core.lines import LineField
 from apps.streaming import destinations, schedule, selectors
 from apps.streaming.models import Destination, Leg, Output, Playlist, StartPolicy, Stream
+from apps.youtube import selectors as youtube
+from apps.youtube.models import Channel, ChannelState
 
 YOUTUBE = "rtmps://a.rtmps.youtube.com:443/live2"
 YOUTUBE_BACKUP = "rtmps://b.rtmps.youtube.com:443/live2?backup=1"
 
+NOWHERE = "none"
+CHANNEL = "channel-"
+"""Before the id of a connected channel: it needs no key from a person."""
 _KEY_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -140,6 +145,9 @@ class ServiceForm(forms.Form):
             cleaned |= {"address": "", "key": ""}
             return cleaned
         service = cleaned.get("service")
+        if service == NOWHERE or str(service).startswith(CHANNEL):
+            cleaned |= {"address": "", "key": ""}
+            return cleaned
         address = {
             "youtube": YOUTUBE,
             "youtube-backup": YOUTUBE_BACKUP,
@@ -215,7 +223,10 @@ WISHES = (
 
 
 class StreamForm(ServiceForm):
-    """A stream and, while that is one place, where it goes."""
+    """A stream and, while that is one place, where it goes.
+
+    `cleaned_data["channel"]` is the connected channel that was chosen for a new one, or None.
+    """
 
     title = LineField(label=_("Title"), max_length=120)
     playlist = forms.ModelChoiceField(
@@ -266,6 +277,10 @@ class StreamForm(ServiceForm):
 
     def __init__(self, *args: Any, workspace: Workspace, stream: Stream | None = None, **kw: Any):
         outputs = list(selectors.outputs_of(stream)[:2]) if stream is not None else []
+        self._channels: dict[str, Channel] = {}
+        if stream is None:
+            found = youtube.channels_of(workspace).filter(state=ChannelState.CONNECTED)
+            self._channels = {f"{CHANNEL}{channel.pk}": channel for channel in found}
         if stream is not None:
             self._destination = outputs[0].destination if outputs else None
             kw.setdefault("initial", self._initial(stream))
@@ -282,10 +297,24 @@ class StreamForm(ServiceForm):
         if stream is not None and stream.is_wanted:
             for name in ("profile", "service", "address", "key"):
                 self.fields[name].disabled = True
-        if len(outputs) > 1:
-            # Several are added and removed one by one, on the page of the stream.
+        shown = stream is not None and youtube.show_of(stream.pk) is not None
+        if len(outputs) > 1 or (shown and (not outputs or outputs[0].destination.ingest_key)):
+            # Several are added and removed one by one, on the page of the stream; so is a channel.
             for name in ("service", "address", "key"):
                 del self.fields[name]
+
+    def _services(self) -> list[tuple[str, Any]]:
+        channels = [
+            (value, _("YouTube: %(title)s (no key needed)") % {"title": channel.title})
+            for value, channel in self._channels.items()
+        ]
+        return [*channels, *super()._services(), (NOWHERE, _("Decide later"))]
+
+    def clean(self) -> dict[str, Any]:
+        """The channel, where one was chosen."""
+        cleaned = super().clean()
+        cleaned["channel"] = self._channels.get(str(cleaned.get("service")))
+        return cleaned
 
     def _initial(self, stream: Stream) -> dict[str, Any]:
         return {
@@ -298,7 +327,7 @@ class StreamForm(ServiceForm):
             "music": stream.music_id,
             "shuffle_music": stream.shuffle_music,
             "filler": stream.filler_id,
-            **self._service_initial(),
+            **(self._service_initial() if self._destination else {"service": NOWHERE}),
         }
 
 

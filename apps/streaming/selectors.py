@@ -9,7 +9,18 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+)
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -30,6 +41,7 @@ from apps.streaming.models import (
     State,
     Stream,
 )
+from apps.youtube.models import Show
 from apps.youtube.truth import Encoder, EncoderFacts
 
 KEY_REFUSED = "ingest.key_rejected"
@@ -460,7 +472,7 @@ class Live:
     """The one whose report says what is on."""
     on_air: schedule.Moment | None
     song: schedule.Moment | None = None
-    """In radio mode, what is heard."""
+    """In radio mode, what the clock says is heard."""
     versions: Sequence[ProgrammeVersion] = ()
     """What is on now and what is to come."""
 
@@ -483,8 +495,7 @@ class Live:
 def live(stream: Stream, *, now: datetime | None = None) -> Live:
     """State, numbers, now and next of one stream: two queries.
 
-    While a node reports an item or a song, that is what is on air. A song that it does not report,
-    as those of an older release do not, is what the programme says.
+    While a node reports an item, that is what is on air; where it is in the item is the clock's.
     """
     now = now or timezone.now()
     outputs = list(outputs_of(stream))
@@ -505,8 +516,7 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
         versions = standing_versions(stream, since=now - REPORTS_LAG)
     if output is not None and shown.is_on_air and output.item_id and stream.timeline_epoch:
         on_air = _reported_moment(output, versions, profile=stream.profile)
-        song = _reported_song(output, versions)
-        if song is None and stream.is_radio and versions:
+        if stream.is_radio and versions:
             programme = schedule.programme(
                 epoch=stream.timeline_epoch, profile=stream.profile, versions=versions
             )
@@ -625,23 +635,6 @@ def _reported_moment(
         position_ms=output.item_position_ms,
         length_ms=schedule.length_ms(playing["frames"], profile),
         next_item_id=output.next_item_id,
-        next_title=following["title"] if following else "",
-    )
-
-
-def _reported_song(output: Output, versions: list[ProgrammeVersion]) -> schedule.Moment | None:
-    heard = [version for version in versions if version.kind == ProgrammeKind.SOUND]
-    entries = {sound["id"]: sound for version in heard for sound in version.items}
-    playing = entries.get(output.sound_id)
-    if playing is None:
-        return None
-    following = entries.get(output.next_sound_id)
-    return schedule.Moment(
-        item_id=output.sound_id,
-        title=playing["title"],
-        position_ms=output.sound_position_ms,
-        length_ms=schedule.sound_ms(playing["frames"]),
-        next_item_id=output.next_sound_id,
         next_title=following["title"] if following else "",
     )
 
@@ -819,10 +812,12 @@ def first_steps(workspace: Workspace, user: User) -> FirstSteps:
     items = PlaylistItem.objects.filter(playlist__workspace=workspace, asset__deleted_at=None)
     files = Asset.objects.filter(workspace=workspace, deleted_at=None)
     hidden = Membership.objects.filter(workspace=workspace, user=user, first_steps_hidden=True)
+    outputs = Output.objects.filter(stream__workspace=workspace)
+    goes_somewhere = Q(Exists(outputs)) | Q(Exists(Show.objects.filter(workspace=workspace)))
     found = (
         Workspace.objects.filter(pk=workspace.pk)
         .values(
-            key=Exists(Output.objects.filter(stream__workspace=workspace)),
+            key=ExpressionWrapper(goes_somewhere, output_field=BooleanField()),
             files=Exists(files.exclude(state=AssetState.FAILED)),
             playlist=Exists(items),
             started=Exists(streams.exclude(started_at=None)),

@@ -43,6 +43,9 @@ OUR_SENTENCES = frozenset(
 )
 """What is written into rows in English, and shown in the reader's language."""
 
+ENDED_AS_WISHED = "The broadcast has ended."
+"""What is said of a show whose end was wished here."""
+
 OPERATOR = "operator"
 """The project that belongs to whoever runs this installation."""
 
@@ -279,6 +282,11 @@ class Show(Record):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether YouTube, or somebody in Studio, ended it, and not a wish of ours."""
+        return self.on_air == OnAir.ENDED and self.on_air_text != ENDED_AS_WISHED
 
     @property
     def is_said_by_us(self) -> bool:

@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,24 @@ class Installation:
         assert found is not None
         return found[1]
 
+    def password(self) -> str:
+        """The demo account's, as it was printed."""
+        found = re.search(r"Password\s+(\S+)", self.output.read_text())
+        assert found is not None
+        return found[1]
+
+    def youtube(self, what: str = "state.json", **fields: Any) -> dict[str, Any]:
+        """The truth at the simulated YouTube, or, with `fields`, what happens there."""
+        data = json.dumps(fields).encode() if fields else None
+        request = urllib.request.Request(
+            f"{self.setting('INGEST_SIMULATOR_HTTP')}/simulator/{what}",
+            data=data,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
 
 def without_settings(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment without what this test run has set for its own Django."""
@@ -73,8 +92,8 @@ def wait_until(is_so: Callable[[], Any], what: str, *, seconds: float = 30) -> A
     return answer
 
 
-@pytest.fixture(scope="session")
-def installation() -> Iterator[Installation]:
+@contextmanager
+def installed(**settings: str) -> Iterator[Installation]:
     """A fresh one, in a directory and on a port of its own, with its demo on air."""
     data_dir = Path(tempfile.mkdtemp(prefix="streamer-e2e-", dir="/tmp"))
     port = free_port()
@@ -85,6 +104,7 @@ def installation() -> Iterator[Installation]:
         "PORT": str(port),
         "DEFAULT_PROFILE": "480p30-economy",
         "PYTHONUNBUFFERED": "1",
+        **settings,
     }
     with output.open("w") as log:
         process = subprocess.Popen(
@@ -108,6 +128,13 @@ def installation() -> Iterator[Installation]:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Installation]:
+    """One for all cases."""
+    with installed() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

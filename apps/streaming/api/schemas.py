@@ -76,7 +76,9 @@ class StreamNew(Asked):
     filler_id: UUID | None = Field(
         None, description="Playlist that is shown for what cannot be played, and during a pause."
     )
-    destination: DestinationWish
+    destination: DestinationWish | None = Field(
+        None, description="Can be added later; a YouTube channel needs none."
+    )
 
 
 class StreamChange(Asked):

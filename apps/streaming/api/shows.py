@@ -130,7 +130,7 @@ def go_live(request: HttpRequest, stream_id: UUID, body: LiveWish) -> Status[Any
     problems = [
         problem
         for check in stream_manager.checks(stream)
-        if check.what in ("playlist", "videos") and not stream.is_wanted
+        if check.what not in ("destination", "key") and not stream.is_wanted
         for problem in check.problems
     ]
     if not show.channel.is_connected:

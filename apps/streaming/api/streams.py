@@ -115,7 +115,7 @@ def create_stream(request: HttpRequest, body: StreamNew, response: HttpResponse)
             "music": str(body.music_id or ""),
             "shuffle_music": body.shuffle_music,
             "filler": str(body.filler_id or ""),
-            **_asked(body.destination),
+            **(_asked(body.destination) if body.destination else {"service": "none"}),
         },
         workspace=token.workspace,
     )

@@ -17,6 +17,7 @@ from apps.core.wake import wake_on_commit
 from apps.streaming import destinations, events, selectors
 from apps.streaming.models import Desired, Output, Stream
 from apps.streaming.stream_manager.programmes import CHANNEL, begin_programme, locked
+from apps.youtube import selectors as youtube
 from apps.youtube.services import shows
 
 
@@ -31,6 +32,7 @@ class StartRefused(Exception):
 def start_stream(*, stream: Stream, by: User | None = None) -> bool:
     """Ask for `stream` to be on air. Returns before it is; False when it was wished already.
 
+    One that goes to a connected channel alone starts as soon as YouTube gave it a key.
     Raises `StartRefused` and changes nothing when something is missing.
     """
     with transaction.atomic():
@@ -42,6 +44,11 @@ def start_stream(*, stream: Stream, by: User | None = None) -> bool:
         problems = _problems(stream, lists, outputs)
         if problems:
             raise StartRefused(problems)
+        show = None if outputs else youtube.show_of(stream.pk)
+        if show is not None:
+            events.record(stream, "stream.start_requested", "Start was asked for.", by=by)
+            shows.go_live(show=show)
+            return True
         now = timezone.now()
         stream.paused_from = None
         begin_programme(stream, lists, now=now)
@@ -139,8 +146,16 @@ def _checks(stream: Stream, lists: selectors.ReadyLists, outputs: Sequence[Outpu
             videos.append(
                 _("No video of the playlist is prepared yet. Wait until one is, then start.")
             )
-    if not outputs:
-        destination.append(_("The stream has no destination. Give an address and a stream key."))
+    show = None if outputs else youtube.show_of(stream.pk)
+    if show is not None and not show.channel.is_connected:
+        destination.append(
+            _("The channel “%(title)s” is not connected. Reconnect it, or add a destination.")
+            % {"title": show.channel.title}
+        )
+    elif not outputs and show is None:
+        destination.append(
+            _("The stream has no destination. Choose a channel, or give an address and a key.")
+        )
     for output in outputs:
         try:
             destinations.check(output.destination.address)
@@ -159,7 +174,7 @@ def _checks(stream: Stream, lists: selectors.ReadyLists, outputs: Sequence[Outpu
     return [
         *found,
         Check("destination", tuple(destination)),
-        Check("key", tuple(key), waits=not outputs),
+        Check("key", tuple(key), waits=bool(destination) and not outputs),
     ]
 
 

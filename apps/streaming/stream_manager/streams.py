@@ -32,6 +32,7 @@ from apps.streaming.stream_manager.programmes import (
     refresh_programme,
 )
 from apps.streaming.stream_manager.starting import KEY_IN_USE, key_problems
+from apps.youtube.models import Channel
 from apps.youtube.services import shows
 
 
@@ -49,10 +50,12 @@ def create_stream(
     filler: Playlist | None = None,
     address: str = "",
     key: str = "",
+    channel: Channel | None = None,
     by: User | None = None,
 ) -> Stream:
     """A new stream, off, with one destination when an address and a key are given.
 
+    A connected `channel` gives it a key when it is started.
     Raises `destinations.DestinationRefused`.
     """
     with transaction.atomic():
@@ -70,6 +73,8 @@ def create_stream(
         )
         if address:
             _new_output(stream, address=address, key=key)
+        if channel is not None:
+            shows.describe(workspace=workspace, subject=stream.pk, name=title, channel=channel)
         events.record(stream, "stream.created", "The stream was created.", by=by)
         for each in (playlist, music, filler):
             request_renditions(each)

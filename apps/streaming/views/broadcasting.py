@@ -88,7 +88,7 @@ def go_live(request: HttpRequest, stream_id: UUID) -> HttpResponse:
     problems = [
         problem
         for check in stream_manager.checks(stream)
-        if check.what in ("playlist", "videos")
+        if check.what not in ("destination", "key")
         for problem in check.problems
     ]
     if problems and not stream.is_wanted:

@@ -85,7 +85,10 @@ def stream_new(request: HttpRequest) -> HttpResponse:
     )
     if request.method == "POST" and form.is_valid():
         stream = stream_manager.create_stream(
-            workspace=workspace, by=cast(User, request.user), **_wish(form)
+            workspace=workspace,
+            by=cast(User, request.user),
+            channel=form.cleaned_data["channel"],
+            **_wish(form),
         )
         messages.success(request, _("The stream was created. Start it when you are ready."))
         return redirect(stream)

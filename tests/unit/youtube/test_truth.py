@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apps.youtube import truth
-from apps.youtube.models import OUR_SENTENCES, OnAir
+from apps.youtube.models import OUR_SENTENCES, OnAir, Show
 from apps.youtube.truth import (
     BroadcastFacts,
     Encoder,
@@ -35,6 +35,14 @@ def test_every_combination_has_a_judgement_with_a_sentence():
         # Nothing that is over is called live, whatever arrives at the ingest.
         if lifecycle.is_over:
             assert judged.on_air in ("ended", "blocked")
+
+
+def test_what_was_ended_by_a_wish_is_told_from_what_was_cut():
+    for lifecycle in (Lifecycle.COMPLETE, Lifecycle.MISSING):
+        wished = judge(Encoder.OFF, Ingest.UNKNOWN, lifecycle)
+        assert not Show(on_air=wished.on_air, on_air_text=wished.said).was_cut
+        cut = judge(Encoder.SENDING, Ingest.ACTIVE, lifecycle)
+        assert Show(on_air=cut.on_air, on_air_text=cut.said).was_cut
 
 
 def test_every_row_of_the_table_is_needed():
