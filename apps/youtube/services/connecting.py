@@ -42,6 +42,10 @@ class ConnectRefused(Exception):
     """The channel was not connected; the text says why, and what to do."""
 
 
+class _HeldElsewhere(ConnectRefused):
+    """Another workspace of this installation holds the same access."""
+
+
 @dataclass(frozen=True, slots=True)
 class Departure:
     """Where to send somebody, and what their session has to remember."""
@@ -117,7 +121,8 @@ def take_attempt(
 def finish(*, attempt: ConnectionAttempt, code: str, redirect_uri: str, by: User) -> Channel:
     """Exchange the code, find out which channel it is, and keep the access.
 
-    Raises `ConnectRefused`; then the access that was just given is handed back.
+    Raises `ConnectRefused`; then the access that was just given is handed back, unless a workspace
+    uses the channel already: Google takes all access of an account to a channel back at once.
     """
     credentials = credentials_of(attempt.client)
     if credentials is None:
@@ -131,8 +136,8 @@ def finish(*, attempt: ConnectionAttempt, code: str, redirect_uri: str, by: User
         raise ConnectRefused(_("Google did not confirm the connection. Try again.")) from None
     try:
         return _keep(attempt, grant, by=by)
-    except ConnectRefused:
-        if attempt.channel is None:
+    except ConnectRefused as refused:
+        if attempt.channel is None and not isinstance(refused, _HeldElsewhere):
             client.revoke(grant.refresh_token or grant.access_token)
         raise
 
@@ -185,6 +190,8 @@ def _keep(attempt: ConnectionAttempt, grant: client.Grant, *, by: User) -> Chann
             channel.access_token = grant.access_token
             channel.access_expires_at = now + timedelta(seconds=grant.expires_in_s)
             channel.tested_at = now
+            # A renewal of the old access that is on its way must not overwrite this one.
+            channel.refreshing_until = None
             status = told.get("status") or {}
             if "longUploadsStatus" in status:
                 channel.is_verified = status["longUploadsStatus"] in ("allowed", "eligible")
@@ -193,7 +200,7 @@ def _keep(attempt: ConnectionAttempt, grant: client.Grant, *, by: User) -> Chann
             # What was parked goes on.
             Show.objects.filter(channel=channel, is_wanted=True).update(look_at=now, failures=0)
     except IntegrityError:
-        raise ConnectRefused(
+        raise _HeldElsewhere(
             _(
                 "“%(title)s” is connected to another workspace of this installation. Disconnect "
                 "it there first."
@@ -239,7 +246,7 @@ def disconnect(*, channel: Channel) -> bool:
     with transaction.atomic():
         channel.state, channel.state_since = ChannelState.DISCONNECTED, timezone.now()
         channel.refresh_token = channel.access_token = ""
-        channel.access_expires_at = None
+        channel.access_expires_at = channel.refreshing_until = None
         channel.save()
         alerts.resolve(channel.pk)
     return confirmed

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.youtube import client, quota
@@ -71,8 +71,17 @@ def access_token(channel: Channel, *, is_refused: bool = False) -> str:
         if token and token != refused and left > EARLY:
             return token
         free = Q(refreshing_until__isnull=True) | Q(refreshing_until__lt=now)
-        if Channel.objects.filter(free, pk=channel.pk).update(refreshing_until=now + LOCK):
-            return _refresh(channel)
+        claim = now + LOCK
+        if Channel.objects.filter(free, pk=channel.pk).update(refreshing_until=claim):
+            # What was read before the claim may be from before somebody else's renewal.
+            channel.refresh_from_db()
+            if channel.access_token == token:
+                renewed = _refresh(channel, claim)
+                if renewed is not None:
+                    return renewed
+            else:
+                _release(channel, claim)
+            continue
         # Somebody else asks already. The old one may do until then.
         if token and token != refused and left > timedelta(seconds=30):
             return token
@@ -80,7 +89,12 @@ def access_token(channel: Channel, *, is_refused: bool = False) -> str:
     raise YouTubeError("oauth.busy", Retry.SOON, "Google has not answered about the access yet.")
 
 
-def _refresh(channel: Channel) -> str:
+def _refresh(channel: Channel, claim: datetime) -> str | None:
+    """Ask Google; None when `claim` was lost meanwhile.
+
+    Whoever connects the channel anew, or disconnects it, takes the claim away: what Google says
+    then is about an access that is no longer the channel's.
+    """
     credentials = credentials_of(channel.client)
     try:
         if credentials is None:
@@ -89,7 +103,8 @@ def _refresh(channel: Channel) -> str:
             )
         grant = client.refresh(credentials, channel.refresh_token)
     except YouTubeError as error:
-        Channel.objects.filter(pk=channel.pk).update(refreshing_until=None)
+        if not _release(channel, claim):
+            return None
         if error.code == "invalid_grant":
             mark_lost(channel)
             raise ChannelLost(channel) from None
@@ -97,24 +112,41 @@ def _refresh(channel: Channel) -> str:
     now = timezone.now()
     channel.access_token = grant.access_token
     channel.access_expires_at = now + timedelta(seconds=grant.expires_in_s)
+    values = {
+        "sealed_access_token": channel.sealed_access_token,
+        "access_expires_at": channel.access_expires_at,
+        "refreshing_until": None,
+        "tested_at": now,
+        "updated_at": now,
+    }
     if grant.refresh_token:
         channel.refresh_token = grant.refresh_token
+        values["sealed_refresh_token"] = channel.sealed_refresh_token
+    if not _mine(channel, claim).update(**values):
+        return None
     channel.refreshing_until = None
-    channel.tested_at = now
-    channel.save(
-        update_fields=[
-            "sealed_access_token", "access_expires_at", "sealed_refresh_token",
-            "refreshing_until", "tested_at", "updated_at",
-        ]
-    )  # fmt: skip
     return grant.access_token
+
+
+def _mine(channel: Channel, claim: datetime) -> QuerySet[Channel]:
+    return Channel.objects.filter(pk=channel.pk, refreshing_until=claim)
+
+
+def _release(channel: Channel, claim: datetime) -> bool:
+    return bool(_mine(channel, claim).update(refreshing_until=None))
 
 
 def mark_lost(channel: Channel, *, now: datetime | None = None) -> None:
     """Access was withdrawn: say so once. Nothing that is on air is touched."""
     now = now or timezone.now()
     with transaction.atomic():
-        lost = Channel.objects.filter(pk=channel.pk, state=ChannelState.CONNECTED).update(
+        # Only the access that was refused: the channel may have been connected anew since.
+        refused = Channel.objects.filter(
+            pk=channel.pk,
+            state=ChannelState.CONNECTED,
+            sealed_refresh_token=channel.sealed_refresh_token,
+        )
+        lost = refused.update(
             state=ChannelState.RECONNECT, state_since=now, sealed_access_token=""
         )
         if lost:
