@@ -17,9 +17,13 @@ from urllib.parse import urlencode
 import requests
 from django.conf import settings
 from django.core.cache import cache
+from django.utils import timezone
 
 PAGE = 50
 """Rows of a page, and ids of one question."""
+
+MOST_PAGES = 40
+"""Of one list; YouTube's own limits on what has not ended are far below."""
 
 SCOPE = "https://www.googleapis.com/auth/youtube"
 SCOPE_SSL = "https://www.googleapis.com/auth/youtube.force-ssl"
@@ -99,6 +103,7 @@ _REASONS: dict[str, Retry] = {
     **dict.fromkeys(
         ("authError", "unauthorized", "UNAUTHENTICATED", "insufficientLivePermissions",
          "insufficientPermissions", "forbidden", "invalid_grant", "youtubeSignupRequired",
+         "NoLinkedYouTubeAccount",
          "invalid_client", "unauthorized_client"),
         Retry.RECONNECT,
     ),
@@ -119,6 +124,21 @@ class Api:
     def __init__(self, token: Callable[[bool], str], spend: Spend) -> None:
         self._token = token
         self._spend = spend
+
+    def all(self, resource: str, parts: str, **query: Any) -> list[Any]:
+        """All rows of all pages. Raises `YouTubeError` rather than to leave some out."""
+        items: list[Any] = []
+        token = ""
+        for _page in range(MOST_PAGES):
+            more: dict[str, Any] = {"pageToken": token} if token else {}
+            page = self.page(resource, parts, **query, **more)
+            items += page.get("items", [])
+            token = str(page.get("nextPageToken") or "")
+            if not token:
+                return items
+        raise YouTubeError(
+            "youtube.too_many", Retry.SLOWLY, f"The channel has more {resource} than we can read."
+        )
 
     def list(self, resource: str, parts: str, *, cached: bool = False, **query: Any) -> list[Any]:
         """All rows of one page. `cached` asks with the `ETag` of the last answer: only for what
@@ -201,8 +221,9 @@ class Api:
                 remembered = cache.get(key)
                 if remembered:
                     headers["If-None-Match"] = remembered[0]
+            _check_rest()
             self._spend(method, COSTS[method])
-            answer = _send(verb, address, headers, data, is_read=is_read)
+            answer = _asked(verb, address, headers, data, is_read=is_read)
             if answer.status_code == 304 and remembered:
                 known: dict[str, Any] = remembered[1]
                 return known
@@ -213,6 +234,51 @@ class Api:
                 cache.set(key, (etag, told), _CACHED_SECONDS)
             return told
         raise AssertionError("The second answer was neither returned nor raised.")
+
+
+# -- a pause for everybody while YouTube is silent ----------------------------------------------
+
+_SILENCES = 5
+_WINDOW_S = 60.0
+_SILENT_AT, _REST_UNTIL = "youtube:silent-at", "youtube:rest-until"
+
+
+def _asked(
+    verb: str, address: str, headers: dict[str, str], data: bytes | None, *, is_read: bool
+) -> requests.Response:
+    """One call; five in a row without an answer within a minute, and nobody asks for a minute.
+
+    Without this, every worker would spend its time in time-outs while YouTube is down.
+    """
+    try:
+        answer = _send(verb, address, headers, data, is_read=is_read)
+    except YouTubeError:
+        _note_silence()
+        raise
+    if answer.status_code >= 500:
+        _note_silence()
+    else:
+        cache.delete(_SILENT_AT)
+    return answer
+
+
+def _note_silence() -> None:
+    window_s = _WINDOW_S / settings.YOUTUBE_TIME_SCALE
+    now = timezone.now().timestamp()
+    silent_at = [at for at in cache.get(_SILENT_AT) or [] if now - at < window_s] + [now]
+    if len(silent_at) >= _SILENCES:
+        cache.set(_REST_UNTIL, now + window_s, _CACHED_SECONDS)
+        # The first call after the pause finds out; one more silence, and the next one begins.
+        silent_at = [now + window_s] * (_SILENCES - 1)
+    cache.set(_SILENT_AT, silent_at, _CACHED_SECONDS)
+
+
+def _check_rest() -> None:
+    if timezone.now().timestamp() < (cache.get(_REST_UNTIL) or 0):
+        raise YouTubeError(
+            "youtube.resting", Retry.SOON,
+            "YouTube does not answer just now. It is asked again within a minute.",
+        )  # fmt: skip
 
 
 # -- OAuth --------------------------------------------------------------------------------------

@@ -265,6 +265,9 @@ class Show(Record):
     """Of calls, in a row."""
     shares_key = models.BooleanField(default=True)
     """Whether YouTube takes two live broadcasts on one key here; learned when it refuses."""
+    encoder = models.CharField(max_length=8, blank=True)
+    """What its owner said of our side at the last look: a word of `truth.Encoder`."""
+    encoder_since = models.DateTimeField(null=True)
     on_air = models.CharField(max_length=8, choices=OnAir.choices, default=OnAir.UNKNOWN)
     on_air_text = models.CharField(max_length=300, blank=True)
     on_air_at = models.DateTimeField(null=True)

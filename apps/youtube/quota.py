@@ -111,19 +111,18 @@ def spend(
         if not may_probe or not probing.update(probed_at=now):
             _refuse(own, now)
     ceiling = int(limit * purpose.value)
-    if project == OPERATOR and purpose is not Purpose.KEEP:
-        share = int(settings.YOUTUBE_QUOTA_PER_WORKSPACE)
-        if share and used_by(channel.workspace_id, project, day) + units > share:
-            _refuse(own, now)
+    share = int(settings.YOUTUBE_QUOTA_PER_WORKSPACE) if project == OPERATOR else 0
     with transaction.atomic():
-        reserved = QuotaEntry.objects.filter(pk=total.pk, units__lte=ceiling - units).update(
-            units=F("units") + units, calls=F("calls") + 1
-        )
-        if reserved:
-            QuotaEntry.objects.filter(pk=own.pk).update(
+        # The row of all is the lock: what is left is looked at and taken by one at a time.
+        spent = QuotaEntry.objects.select_for_update().get(pk=total.pk).units
+        fits = spent + units <= ceiling
+        if fits and share and purpose is not Purpose.KEEP:
+            fits = used_by(channel.workspace_id, project, day) + units <= share
+        if fits:
+            QuotaEntry.objects.filter(pk__in=[total.pk, own.pk]).update(
                 units=F("units") + units, calls=F("calls") + 1
             )
-    if not reserved:
+    if not fits:
         _refuse(own, now)
 
 

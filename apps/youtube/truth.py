@@ -191,6 +191,8 @@ class Waits:
     """Ahead of the rotation the next broadcast is made."""
     budget: timedelta = timedelta(hours=24)
     retry_most: timedelta = timedelta(minutes=1)
+    patience: timedelta = timedelta(minutes=15)
+    """The longest between two looks at what does not come."""
     slowly: timedelta = timedelta(minutes=2)
     park: timedelta = timedelta(hours=1)
 
@@ -200,6 +202,16 @@ class Waits:
             return self
         names = self.__dataclass_fields__
         return Waits(**{name: max(getattr(self, name) / factor, SHORTEST) for name in names})
+
+    def patient(self, waited: timedelta, least: timedelta) -> timedelta:
+        """How long until the next try at what was waited for in vain for `waited`.
+
+        `least` for as long as things take, and then ever longer: each try costs units, and what
+        does not come would use up the day's within the hour.
+        """
+        if waited <= self.stuck:
+            return least
+        return max(least, min(waited / 4, self.patience))
 
 
 class Step(enum.StrEnum):

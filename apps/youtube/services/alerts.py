@@ -59,6 +59,13 @@ SAID: dict[str, tuple[str, str]] = {
             "live again to get a new key."
         ),
     ),
+    "show.refused": (
+        gettext_noop("YouTube does not take %(name)s as it is described"),
+        gettext_noop(
+            "The page of the stream says what YouTube refused. Change its title, description or "
+            "settings there; we try again each hour."
+        ),
+    ),
     "show.limit": (
         gettext_noop("YouTube does not let us begin a broadcast for %(name)s"),
         gettext_noop(

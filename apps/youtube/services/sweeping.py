@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -21,7 +21,10 @@ from apps.youtube.truth import Encoder
 
 logger = logging.getLogger(__name__)
 
-_GONE = ("none", "completed")
+MOST_SILENCES = 2
+"""Channels that are asked in vain about one page, each until its time-out."""
+STALE_VERDICT = timedelta(seconds=90)
+"""YouTube's verdict on the picture is believed for about a minute, plus what reads lag."""
 
 
 def sweep(*, now: datetime | None = None) -> list[Show]:
@@ -90,6 +93,7 @@ def _askers(rows: Sequence[Broadcast]) -> Iterable[Channel]:
 
 def _ask(ids: Sequence[str], askers: Iterable[Channel]) -> dict[str, dict[str, Any]] | None:
     """The videos by id; None when nobody could ask."""
+    silences = 0
     for channel in askers:
         try:
             found = api_of(channel, Purpose.WATCH).list(
@@ -101,6 +105,10 @@ def _ask(ids: Sequence[str], askers: Iterable[Channel]) -> dict[str, dict[str, A
                     quota.note_exhausted(channel)
                 return None
             logger.info("The sweep was not answered to %s: %s.", channel.pk, error.code)
+            silences += error.retry is not Retry.RECONNECT
+            if silences == MOST_SILENCES:
+                # It is YouTube that is silent, and not one channel's access that is dead.
+                return None
             continue
         quota.note_answer(channel)
         return {str(one.get("id")): one for one in found}
@@ -157,6 +165,11 @@ def _note_health(key: IngestKey, status: dict[str, Any], now: datetime) -> None:
     health = status.get("healthStatus") or {}
     shows.note_ingest(key, str(status.get("streamStatus", "")), now)
     item = shows.encoder_of(key.show).item
+    told_at = str(health.get("lastUpdateTimeSeconds", ""))
+    if told_at.isdigit() and now.timestamp() - int(told_at) > STALE_VERDICT.total_seconds():
+        # About a picture that has long gone by.
+        Show.objects.filter(pk=key.show.pk).update(health_at=now)
+        return
     issues = [
         {
             "type": str(one.get("type", ""))[:40],

@@ -146,9 +146,7 @@ def mark_lost(channel: Channel, *, now: datetime | None = None) -> None:
             state=ChannelState.CONNECTED,
             sealed_refresh_token=channel.sealed_refresh_token,
         )
-        lost = refused.update(
-            state=ChannelState.RECONNECT, state_since=now, sealed_access_token=""
-        )
+        lost = refused.update(state=ChannelState.RECONNECT, state_since=now, sealed_access_token="")
         if lost:
             logger.warning("Channel %s has to be connected again.", channel.pk)
             alerts.open_alert("channel.reconnect", channel.workspace_id, channel.pk, channel.title)

@@ -43,6 +43,10 @@ def advance(subject: UUID, *, now: datetime | None = None) -> timedelta | None:
         Show.objects.filter(pk=show.pk).update(failures=0)
     except YouTubeError as error:
         note_failure(look, error)
+    except Exception:
+        # Ours, or the database's: nobody else would look at it again.
+        look.within(look.waits.retry_most)
+        raise
     finally:
         again = look.again
         mine = Show.objects.filter(pk=show.pk, look_at=show.look_at)

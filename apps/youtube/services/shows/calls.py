@@ -9,12 +9,23 @@ from django.utils import timezone
 
 from apps.youtube import quota, truth
 from apps.youtube.client import Retry, YouTubeError
-from apps.youtube.models import Broadcast, Channel, Eligibility, IngestKey, Sent, Show
+from apps.youtube.models import (
+    Broadcast,
+    Channel,
+    Eligibility,
+    IngestKey,
+    OnAir,
+    Reason,
+    Sent,
+    Show,
+)
+from apps.youtube.quota import Purpose
 from apps.youtube.services import alerts
 from apps.youtube.services.shows.dressing import PARTS, body_of
 from apps.youtube.services.shows.intents import begin, end_call
-from apps.youtube.services.shows.keys import key_of, open_key
+from apps.youtube.services.shows.keys import key_of, open_key, reread_key
 from apps.youtube.services.shows.look import Look
+from apps.youtube.services.shows.planning import reschedule
 from apps.youtube.services.shows.reading import move, note, read
 from apps.youtube.truth import Lifecycle, Step
 
@@ -24,12 +35,17 @@ logger = logging.getLogger(__name__)
 def call(look: Look, row: Broadcast, step: Step) -> None:
     """Ask YouTube for `step`, written down before; raises what no refusal here explains."""
     api = look.api()
+    if step is Step.INSERT:
+        api = look.api(_urgency(look, row))
+        reschedule(look, row)
+    elif step is Step.BIND and not _has_key(look, row):
+        return
     begin(row, Sent(step.value), look.now)
     try:
         if step is Step.INSERT:
             note(look, row, api.insert("liveBroadcasts", PARTS, body_of(look.show, row)))
             look.say("youtube.created", "A broadcast was made at YouTube.")
-            _may_live(row.channel)
+            _may_live(row)
         elif step is Step.BIND:
             assert row.ingest_key is not None  # noqa: S101 - planned with one
             note(look, row, api.bind(row.youtube_id, row.ingest_key.youtube_id))
@@ -54,8 +70,28 @@ def call(look: Look, row: Broadcast, step: Step) -> None:
     look.within(look.waits.poll if step is Step.GO_LIVE else timedelta(0))
 
 
-def _may_live(channel: Channel) -> None:
-    """A broadcast could be made: whatever barred the channel is over."""
+def _urgency(look: Look, row: Broadcast) -> Purpose:
+    """What is on air may use the last units; what only begins, or follows, leaves them to it."""
+    if row.reason == Reason.REPAIR:
+        return Purpose.KEEP
+    was_live = row.reason == Reason.START and look.show.on_air == OnAir.LIVE
+    return Purpose.KEEP if was_live else Purpose.ASKED
+
+
+def _has_key(look: Look, row: Broadcast) -> bool:
+    """Whether there is something to bind it to; made anew when somebody deleted it in Studio."""
+    if row.ingest_key is not None and not row.ingest_key.youtube_id:
+        row.ingest_key = key_of(look, row.ingest_key.n)
+        if row.ingest_key is not None:
+            open_key(look, row.ingest_key)
+    return row.ingest_key is not None
+
+
+def _may_live(row: Broadcast) -> None:
+    """A broadcast could be made: whatever barred the channel, or the show, is over."""
+    channel = row.channel
+    if row.show_id is not None:
+        alerts.resolve(row.show_id, "show.limit", "show.refused")
     barred = Channel.objects.filter(pk=channel.pk).exclude(eligibility=Eligibility.READY)
     if barred.update(eligibility=Eligibility.READY, checked_at=timezone.now()):
         alerts.resolve(channel.pk, "channel.barred")
@@ -67,7 +103,7 @@ def _understood(look: Look, row: Broadcast, step: Step, error: YouTubeError) -> 
     if code == "errorStreamInactive":
         if row.ingest_key is not None:
             IngestKey.objects.filter(pk=row.ingest_key.pk).update(ingest="")
-        look.within(look.waits.poll * 2)
+        look.patiently(row, look.waits.poll * 2)
         return True
     if code == "sharedIngestionBroadcastsExceedLimit":
         _unshare(look, row)
@@ -78,9 +114,13 @@ def _understood(look: Look, row: Broadcast, step: Step, error: YouTubeError) -> 
         if code == "redundantTransition" and step is Step.GO_LIVE:
             move(row, truth.later(Lifecycle(row.lifecycle), Lifecycle.LIVE_STARTING), look.now)
             row.save()
-        look.within(look.waits.slowly if step is Step.COMPLETE else look.waits.poll * 2)
+        look.patiently(row, look.waits.slowly if step is Step.COMPLETE else look.waits.poll * 2)
         return True
-    if code in ("liveBroadcastNotFound", "liveStreamNotFound") and row.youtube_id:
+    if code == "liveStreamNotFound":
+        reread_key(look)
+        look.patiently(row, look.waits.agree)
+        return True
+    if code == "liveBroadcastNotFound" and row.youtube_id:
         row.is_suspect = True
         read(look, row)
         look.within(look.waits.agree)

@@ -44,7 +44,13 @@ def over(look: Look, row: Broadcast) -> None:
         alerts.open_alert("show.ended", show.workspace_id, show.pk, show.name)
         _give_up(look, "The broadcast was ended on YouTube.", OnAir.ENDED)
         return
-    if any(other.is_wanted and other.ended_at is None for other in look.broadcasts):
+    following = [one for one in look.broadcasts if one.is_wanted and one.ended_at is None]
+    if following:
+        # What was to follow in a while follows now, and is as urgent as a repair.
+        for other in following:
+            other.not_before, other.reason = None, Reason.REPAIR
+            other.save(update_fields=["not_before", "reason", "updated_at"])
+        look.within(timedelta(0))
         return
     look.say("youtube.replaced", "YouTube ended the broadcast; a new one is made.")
     target = key or key_of(look, 1)

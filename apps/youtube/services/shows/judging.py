@@ -12,10 +12,17 @@ from apps.youtube.models import Broadcast, Channel, OnAir, Show
 from apps.youtube.services import alerts
 from apps.youtube.services.shows.keys import ingest_of, reread_key
 from apps.youtube.services.shows.look import Look
+from apps.youtube.services.tokens import mark_lost
 from apps.youtube.truth import Encoder, Ingest, Lifecycle, Repair
 
 logger = logging.getLogger(__name__)
 _LIMITS = ("userBroadcastsExceedLimit", "concurrentBroadcastsExceedLimit")
+_ACCESS_LOST = frozenset(
+    {"authError", "unauthorized", "UNAUTHENTICATED", "insufficientPermissions",
+     "insufficientLivePermissions", "forbidden", "youtubeSignupRequired",
+     "NoLinkedYouTubeAccount"}
+)  # fmt: skip
+"""What Google says of an access that works no more, though it gave us a token for it."""
 _BARRED = {
     "liveStreamingNotEnabled": "not_enabled",
     "livePermissionBlocked": "barred",
@@ -46,7 +53,15 @@ def judge(look: Look) -> None:
             _went_live(look, row)
         show.on_air_at = look.now
     show.on_air, show.on_air_text = judged.on_air, judged.said
-    show.save(update_fields=["on_air", "on_air_text", "on_air_at", "updated_at"])
+    if show.encoder != look.encoder.encoder:
+        show.encoder, show.encoder_since = look.encoder.encoder.value, look.now
+    show.save(
+        update_fields=[
+            "on_air", "on_air_text", "on_air_at", "encoder", "encoder_since", "updated_at"
+        ]
+    )  # fmt: skip
+    if judged.on_air == OnAir.LIVE and judged.repair is Repair.NONE:
+        alerts.resolve(show.pk, "show.key_refused")
     if judged.repair is Repair.READ_KEY:
         _mend_key(look)
 
@@ -62,16 +77,15 @@ def _is_old(look: Look, row: Broadcast | None) -> bool:
 
 
 def _mend_key(look: Look) -> None:
-    since = look.encoder.since
+    """Not at once: a session of our own that was lost may hold the key for a minute."""
+    waited = look.now - (look.encoder.since or look.now)
+    if waited < look.waits.retry_most:
+        look.within(look.waits.retry_most)
+        return
+    reread_key(look)
     if look.encoder.encoder is Encoder.REFUSED:
-        if since is not None and look.now - since < look.waits.retry_most:
-            look.within(look.waits.retry_most)
-            return
-        reread_key(look)
         alerts.open_alert("show.key_refused", look.show.workspace_id, look.show.pk, look.show.name)
-    elif since is not None and look.now - since > look.waits.retry_most:
-        reread_key(look)
-    look.within(look.waits.retry_most)
+    look.within(look.waits.patient(waited, look.waits.retry_most))
 
 
 def note_failure(look: Look, error: YouTubeError) -> None:
@@ -93,8 +107,14 @@ def note_failure(look: Look, error: YouTubeError) -> None:
         alerts.open_alert("show.limit", show.workspace_id, show.pk, show.name)
         look.again = pace.park
     elif error.retry is Retry.RECONNECT:
+        if error.code in _ACCESS_LOST:
+            mark_lost(show.channel)
         look.again = pace.park
-    elif error.retry is Retry.SLOWLY:
+    elif error.retry is Retry.NEVER:
+        # It will be refused as it is, at 50 units each time.
+        alerts.open_alert("show.refused", show.workspace_id, show.pk, show.name)
+        look.again = pace.park
+    elif error.retry in (Retry.SLOWLY, Retry.REPLAN):
         look.again = min(pace.slowly * 2 ** min(failures, 3), pace.slowly * 8)
     else:
         # With chance, so that many shows do not come back in step.

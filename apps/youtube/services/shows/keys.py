@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from apps.youtube import signals
+from django.utils import timezone
+
+from apps.youtube import signals, truth
 from apps.youtube.client import Retry, YouTubeError
-from apps.youtube.models import IngestKey, Sent, Show
+from apps.youtube.models import IngestKey, OnAir, Sent, Show
+from apps.youtube.quota import Purpose
 from apps.youtube.services.shows.intents import begin, is_absent
 from apps.youtube.services.shows.look import Look, is_due
 from apps.youtube.truth import Encoder, Ingest
@@ -27,16 +30,18 @@ def key_of(look: Look, n: int) -> IngestKey | None:
     if key.sent:
         found = [
             one
-            for one in look.api().list("liveStreams", "id,snippet,cdn,status", mine="true")
+            for one in look.api().all("liveStreams", "id,snippet,cdn,status", mine="true")
             if (one.get("snippet") or {}).get("title") == key.marker
         ]
         if found:
             return _keep_key(key, found[0])
         if not is_absent(look, key):
             return None
+    # What is on air may use the last units; what only begins leaves them to it.
+    api = look.api(Purpose.KEEP if show.on_air == OnAir.LIVE else Purpose.ASKED)
     begin(key, Sent.INSERT, look.now)
     try:
-        made = look.api().insert(
+        made = api.insert(
             "liveStreams",
             "id,snippet,cdn,contentDetails,status",
             {
@@ -68,7 +73,8 @@ def _keep_key(key: IngestKey, told: dict[str, Any]) -> IngestKey:
     key.backup_address = str(
         info.get("rtmpsBackupIngestionAddress") or info.get("backupIngestionAddress") or ""
     )
-    key.sent, key.sent_at, key.doubted_at = Sent.NOTHING, None, None
+    # Reads may not show it for a while from now on.
+    key.sent, key.sent_at, key.doubted_at = Sent.NOTHING, timezone.now(), None
     key.save()
     return key
 
@@ -92,12 +98,43 @@ def reread_key(look: Look) -> None:
     for key in look.show.keys.filter(is_open=True).exclude(youtube_id=""):
         found = look.api().list("liveStreams", "id,cdn,status", id=key.youtube_id)
         if not found:
+            _doubt_key(look, key)
             continue
+        if key.doubted_at is not None:
+            IngestKey.objects.filter(pk=key.pk).update(doubted_at=None)
         info = (found[0].get("cdn") or {}).get("ingestionInfo") or {}
         if info.get("streamName") and info["streamName"] != key.key:
             _keep_key(key, found[0])
             look.say("youtube.key_changed", "The stream key was reset at YouTube; we use the new.")
             signals.key_ready.send(sender=Show, show=look.show, ingest_key=key)
+
+
+def _doubt_key(look: Look, key: IngestKey) -> None:
+    """A read does not show the ingest point; when a second one agrees, there will be another.
+
+    What has not begun is bound to that one. What is live cannot be: it is ended, and replaced.
+    """
+    absent = truth.is_absent(
+        doubted_at=key.doubted_at, sent_at=key.sent_at, now=look.now, waits=look.waits
+    )
+    if not absent:
+        if absent is False and key.doubted_at is None:
+            IngestKey.objects.filter(pk=key.pk).update(doubted_at=look.now)
+        look.within(look.waits.agree)
+        return
+    look.say("youtube.key_missing", "The stream key was deleted at YouTube; a new one is made.")
+    key.youtube_id, key.key, key.doubted_at, key.sent_at = "", "", None, None
+    key.save()
+    for row in look.broadcasts:
+        if row.ingest_key_id != key.pk or row.ended_at is not None:
+            continue
+        if row.lifecycle in ("", "created", "ready"):
+            row.is_bound = False
+            row.save(update_fields=["is_bound", "updated_at"])
+        elif row.is_wanted:
+            row.is_wanted = False
+            row.save(update_fields=["is_wanted", "updated_at"])
+    look.within(timedelta(0))
 
 
 def read_ingest(look: Look) -> None:
@@ -112,7 +149,10 @@ def read_ingest(look: Look) -> None:
         if look.encoder.encoder is Encoder.OFF:
             continue
         found = look.api().list("liveStreams", "id,status", id=key.youtube_id)
-        status = str((found[0].get("status") or {}).get("streamStatus", "")) if found else ""
+        if not found:
+            _doubt_key(look, key)
+            continue
+        status = str((found[0].get("status") or {}).get("streamStatus", ""))
         note_ingest(key, status, look.now)
     for row in look.broadcasts:
         if row.ingest_key is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -36,6 +36,12 @@ class Look:
         """Look again after `wait` at the latest."""
         self.again = wait if self.again is None else min(self.again, wait)
 
+    def patiently(self, row: Broadcast, least: timedelta) -> None:
+        """Look again after `least`, or later the longer `row` was waited for in vain."""
+        begun = (row.lifecycle_at, row.not_before, self.encoder.since, row.created_at)
+        waited = self.now - max(at for at in begun if at is not None)
+        self.within(self.waits.patient(waited, least))
+
     def api(self, purpose: Purpose = Purpose.KEEP) -> Api:
         """Calls on behalf of the show's channel."""
         if purpose not in self._apis:
@@ -51,6 +57,8 @@ def encoder_of(show: Show) -> EncoderFacts:
     """What its owner says is sent; off when nobody owns its subject any more."""
     for _receiver, answer in signals.encoder_asked.send(sender=Show, subject=show.subject):
         if isinstance(answer, EncoderFacts):
+            if answer.since is None and show.encoder == answer.encoder:
+                return replace(answer, since=show.encoder_since)
             return answer
     return EncoderFacts(is_wanted=False, encoder=Encoder.OFF)
 

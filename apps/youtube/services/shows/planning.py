@@ -31,8 +31,7 @@ def plan(
         look.within(look.waits.park)
         return None
     values = texts.values_of(stream=show.name, channel=show.channel.title, at=now)
-    # Scheduled times are in real time, whatever pace the rest has.
-    scheduled = (now + SCHEDULE_AHEAD).replace(microsecond=0)
+    scheduled = _scheduled(now)
     for _attempt in range(120):
         try:
             with transaction.atomic():
@@ -55,6 +54,29 @@ def plan(
         look.within(timedelta(0))
         return row
     return None
+
+
+def reschedule(look: Look, row: Broadcast) -> None:
+    """Give a broadcast that YouTube has not got yet a start that is still to come.
+
+    It may have waited for hours, for YouTube or for units; YouTube takes no start that is over.
+    """
+    if row.scheduled_start > look.now + SCHEDULE_AHEAD / 2:
+        return
+    row.scheduled_start = _scheduled(look.now)
+    for _attempt in range(120):
+        try:
+            with transaction.atomic():
+                row.save(update_fields=["scheduled_start", "updated_at"])
+        except IntegrityError:
+            row.scheduled_start += timedelta(seconds=1)
+            continue
+        return
+
+
+def _scheduled(now: datetime) -> datetime:
+    # In real time, whatever pace the rest has.
+    return (now + SCHEDULE_AHEAD).replace(microsecond=0)
 
 
 def rotate(look: Look, key: IngestKey) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ def read(look: Look, row: Broadcast) -> None:
     if row.youtube_id:
         found = look.api().list("liveBroadcasts", parts, id=row.youtube_id)
     else:
-        found = [one for one in _all_broadcasts(look) if _is_ours(one, row)]
+        found = [one for one in _upcoming(look) if _is_ours(one, row)]
     row.read_at = look.now
     if found:
         row.missing_at = None
@@ -44,21 +45,13 @@ def read(look: Look, row: Broadcast) -> None:
         _settle(look, row)
 
 
-def _all_broadcasts(look: Look) -> list[dict[str, Any]]:
-    """Every broadcast of the channel that could be one we asked for, newest pages first."""
-    found: list[dict[str, Any]] = []
-    token = ""
-    for _page in range(4):
-        more: dict[str, Any] = {"pageToken": token} if token else {}
-        page = look.api().page(
-            "liveBroadcasts", "id,snippet,status,contentDetails",
-            mine="true", broadcastType="all", **more,
-        )  # fmt: skip
-        found += page.get("items", [])
-        token = str(page.get("nextPageToken", ""))
-        if not token:
-            break
-    return found
+def _upcoming(look: Look) -> list[dict[str, Any]]:
+    """Every broadcast of the channel that could be one whose making was not answered.
+
+    Those that have ended, of which a channel that rotates soon has hundreds, are none of them.
+    """
+    parts = "id,snippet,status,contentDetails"
+    return look.api().all("liveBroadcasts", parts, broadcastStatus="upcoming", broadcastType="all")
 
 
 def _is_ours(told: dict[str, Any], row: Broadcast) -> bool:
@@ -67,7 +60,12 @@ def _is_ours(told: dict[str, Any], row: Broadcast) -> bool:
         scheduled = datetime.fromisoformat(str(snippet.get("scheduledStartTime", "")))
     except ValueError:
         return False
-    return snippet.get("title") == row.title and scheduled == row.scheduled_start
+    return _plain(snippet.get("title")) == _plain(row.title) and scheduled == row.scheduled_start
+
+
+def _plain(title: object) -> str:
+    """A title as it is compared: who keeps it may have composed its letters, or cut blanks."""
+    return " ".join(unicodedata.normalize("NFKC", str(title)).split())
 
 
 def _remove_twin(look: Look, row: Broadcast, twin_id: str) -> None:
@@ -85,6 +83,9 @@ def note(look: Look, row: Broadcast, told: dict[str, Any]) -> None:
     details = told.get("contentDetails") or {}
     raw = str(status.get("lifeCycleStatus", ""))
     read = Lifecycle(raw) if raw in set(Lifecycle) else Lifecycle.NONE
+    monitor = (details.get("monitorStream") or {}).get("enableMonitorStream")
+    if isinstance(monitor, bool):
+        row.has_monitor = monitor
     if row.ingest_key is not None and details.get("boundStreamId") == row.ingest_key.youtube_id:
         row.is_bound = True
     move(row, truth.later(Lifecycle(row.lifecycle), read), look.now)

@@ -56,12 +56,12 @@ def _wait(look: Look, row: Broadcast) -> None:
     if row.is_wanted and not is_due(look, row) and row.is_bound:
         assert row.not_before is not None  # noqa: S101 - else it would be due
         look.within(max(row.not_before - look.now, look.waits.poll / 8))
-    elif row.lifecycle in ("testStarting", "liveStarting") or look.encoder.encoder in (
-        Encoder.SENDING, Encoder.STARTING,
-    ):  # fmt: skip
+    elif row.lifecycle in ("testStarting", "liveStarting"):
         look.within(look.waits.poll)
+    elif look.encoder.encoder in (Encoder.SENDING, Encoder.STARTING):
+        look.patiently(row, look.waits.poll)
     else:
-        look.within(look.waits.retry_most)
+        look.patiently(row, look.waits.retry_most)
 
 
 def _wants_read(look: Look, row: Broadcast, step: Step) -> bool:
