@@ -109,6 +109,10 @@ def _refresh(channel: Channel, claim: datetime) -> str | None:
             mark_lost(channel)
             raise ChannelLost(channel) from None
         raise
+    except Exception:
+        # A fault of ours: others must not wait for the end of the claim to find it too.
+        _release(channel, claim)
+        raise
     now = timezone.now()
     channel.access_token = grant.access_token
     channel.access_expires_at = now + timedelta(seconds=grant.expires_in_s)
