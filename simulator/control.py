@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from simulator.faults import Behaviour
@@ -9,7 +10,7 @@ from simulator.ingest import Ingest
 from simulator.lifecycle import LifeCycle
 from simulator.oauth import OAuth
 from simulator.web import Answer, Request, json_answer, redirect
-from simulator.world import Client, Record, World
+from simulator.world import Client, Record, Refusal, World
 
 _REJECTIONS = ("copyright", "termsOfUse", "inappropriate", "legal", "claim", "trademark")
 
@@ -132,6 +133,8 @@ class Control:
                 world.offset_s += seconds
                 world.advance()
                 return {"now": world.text_time()}
+            case ["refusals"]:
+                return self._refuse(fields)
             case ["clients"]:
                 return self._register(fields)
             case ["channels", channel_id]:
@@ -147,6 +150,22 @@ class Control:
             case ["streams", stream_id, action]:
                 return self._stream(stream_id, action)
         raise _Wrong("There is nothing here.", 404)
+
+    def _refuse(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Have the API refuse the next calls of a method, for any reason that there is."""
+        try:
+            refusal = Refusal(
+                method=str(fields["method"]),
+                reason=str(fields["reason"]),
+                status=int(fields.get("status", 403)),
+                times=int(fields.get("times", 1)),
+            )
+        except KeyError as error:
+            raise _Wrong(f"{error.args[0]} is missing.") from error
+        if not 400 <= refusal.status < 600:
+            raise _Wrong("A status of a refusal is 400 to 599.")
+        self.world.refusals = [e for e in self.world.refusals if e.times > 0] + [refusal]
+        return {"refusals": [dataclasses.asdict(e) for e in self.world.refusals]}
 
     def _broadcast(self, broadcast_id: str, action: str, fields: dict[str, Any]) -> dict[str, Any]:
         """What YouTube, or a person in Studio, may do to a broadcast; RTMP is left alone."""

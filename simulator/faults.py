@@ -17,6 +17,10 @@ class Behaviour:
     """Reads show a change after up to so long; 0 shows it at once."""
     lost_answers: float = 0.01
     """Share of API calls that are carried out and then cut off without an answer."""
+    lost_after_s: float = 0.0
+    """For so long the client of a lost answer waits before it is cut off."""
+    loses_next: str = ""
+    """The next call of this method, as `liveBroadcasts.insert`, loses its answer; once."""
     starting_min_s: float = 2.0
     starting_max_s: float = 10.0
     """How long testStarting and liveStarting last."""
@@ -34,7 +38,8 @@ class Behaviour:
     api_errors: float = 0.0
     """Share of API calls answered by 500 without being carried out."""
     api_slow_s: float = 0.0
-    oauth: Literal["up", "down"] = "up"
+    oauth: Literal["up", "down", "busy"] = "up"
+    """down answers 503, busy 429."""
     oauth_slow_s: float = 0.0
     access_token_s: float = 3600.0
     rotates_refresh_tokens: bool = False
@@ -93,6 +98,8 @@ def _parsed(name: str, value: Any, kind: Any) -> Any:
         if value in get_args(kind):
             return value
         raise ValueError(f"{name} is one of {', '.join(get_args(kind))}.")
+    if kind is str:
+        return str(value)
     if kind is bool:
         if isinstance(value, bool):
             return value

@@ -186,8 +186,8 @@ class OAuth:
 
     def token(self, request: Request) -> Answer:
         """Codes and refresh tokens into access tokens."""
-        if self.world.behaviour.oauth == "down":
-            return json_answer({"error": "internal_failure"}, 503)
+        if unfit := self._unfit():
+            return unfit
         fields = {name: values[-1] for name, values in request.form().items()}
         try:
             client = self._client(request, fields)
@@ -199,6 +199,13 @@ class OAuth:
             raise _Refused("unsupported_grant_type", "Give a code or a refresh token.")
         except _Refused as refused:
             return refused.answer()
+
+    def _unfit(self) -> Answer | None:
+        if self.world.behaviour.oauth == "down":
+            return json_answer({"error": "internal_failure"}, 503)
+        if self.world.behaviour.oauth == "busy":
+            return json_answer({"error": "rate_limit_exceeded"}, 429)
+        return None
 
     def _client(self, request: Request, fields: dict[str, str]) -> Client:
         client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
@@ -276,8 +283,8 @@ class OAuth:
 
     def revoke(self, request: Request) -> Answer:
         """Takes the whole grant back, by either of its tokens."""
-        if self.world.behaviour.oauth == "down":
-            return json_answer({"error": "internal_failure"}, 503)
+        if unfit := self._unfit():
+            return unfit
         token = request.form().get("token", [request.value("token")])[-1]
         grant_id = self.world.access_tokens.get(token, ("", 0.0))[0]
         for grant in self.world.grants.values():

@@ -191,6 +191,8 @@ def _switches(behaviour: Behaviour) -> str:
                 for word in ("true", "false")
             )
             field = f'<select id="{name}" name="{name}">{options}</select>'
+        elif isinstance(value, str):
+            field = f'<input id="{name}" name="{name}" value="{escape(value)}">'
         else:
             field = (
                 f'<input id="{name}" name="{name}" type="number" min="0" step="any"'

@@ -108,6 +108,16 @@ class Code:
 
 
 @dataclass
+class Refusal:
+    """Calls of one method that will be refused."""
+
+    method: str
+    reason: str
+    status: int
+    times: int
+
+
+@dataclass
 class Record:
     """One resource: what it is, and what reads have seen of it."""
 
@@ -174,6 +184,8 @@ class World:
         """People on our watch page, by stream."""
         self.units: dict[str, int] = {}
         """Spent, by `project/day`."""
+        self.refusals: list[Refusal] = []
+        """What the API will refuse, whatever the state is."""
         self.recent_calls: dict[str, deque[float]] = {}
         self.calls: deque[dict[str, Any]] = deque(maxlen=5000)
         """The latest API calls, for people and tests."""

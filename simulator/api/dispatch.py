@@ -101,8 +101,15 @@ class Api:
             entry["status"], entry["reason"] = error.status, error.reason
             return json_answer(error.body(), error.status)
         entry["status"] = answer.status
-        if behaviour.lost_answers and self.world.chance.random() < behaviour.lost_answers:
+        is_named = behaviour.loses_next and behaviour.loses_next == entry["method"]
+        if is_named:
+            behaviour.loses_next = ""
+        if is_named or (
+            behaviour.lost_answers and self.world.chance.random() < behaviour.lost_answers
+        ):
             entry["outcome"] = "lost"
+            if behaviour.lost_after_s:
+                await asyncio.sleep(self.world.scaled(behaviour.lost_after_s))
             raise ConnectionDropped
         return answer
 
@@ -126,6 +133,7 @@ class Api:
                 403, "insufficientPermissions", "The scopes that were granted do not suffice.",
                 domain="global",
             )  # fmt: skip
+        self._refuse_as_wished(method)
         body = self._body(request, method)
         shown = method.run(Call(self.world, request, grant, body))
         self._judge(request, shown)
@@ -153,6 +161,14 @@ class Api:
             raise ApiError(
                 403, "rateLimitExceeded", "Too many calls within a minute.", domain="usageLimits"
             )
+
+    def _refuse_as_wished(self, method: Method) -> None:
+        for refusal in self.world.refusals:
+            if refusal.method == method.name and refusal.times > 0:
+                refusal.times -= 1
+                raise ApiError(
+                    refusal.status, refusal.reason, "It is refused as was wished.", domain="global"
+                )
 
     def _charge(self, project: str, method: Method) -> int:
         units = quota.COSTS[method.name]
