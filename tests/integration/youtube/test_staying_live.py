@@ -1,5 +1,4 @@
 import logging
-from datetime import timedelta
 
 import pytest
 from django.core import mail
@@ -8,9 +7,9 @@ from django.utils import timezone
 from apps.streaming.models import Desired, Output
 from apps.youtube import quota, tasks
 from apps.youtube.models import OPERATOR, Alert, Broadcast, IngestKey, QuotaEntry, Show
-from apps.youtube.services import shows, tokens
+from apps.youtube.services import shows
 from simulator import seed
-from tests.integration.youtube.conftest import current, make_stream
+from tests.integration.youtube.conftest import current
 
 pytestmark = pytest.mark.django_db
 
@@ -216,52 +215,3 @@ def test_nothing_secret_is_logged_while_things_go_wrong(stage, show, caplog):
     key = IngestKey.objects.get()
     secrets = [key.key, show.channel.access_token, show.channel.refresh_token, seed.CLIENT_SECRET]
     assert not [secret for secret in secrets if str(secret) in caplog.text]
-
-
-def test_fifty_streams_cost_few_units(stage, workspace, alice, channel, capsys):
-    stage.set(broadcasts_at_once=100, broadcasts_per_day=1000, calls_per_minute=100_000)
-    count = 50
-    # Half a day of sweeps at 50 streams; rows as going live leaves them.
-    stream = make_stream(workspace, alice)
-    show = shows.describe(workspace=workspace, subject=stream.pk, name="Rain", channel=channel)
-    shows.go_live(show=show)
-    stage.run(until=lambda: Show.objects.get(pk=show.pk).on_air == "live", seconds=120)
-    start_units = quota.standing(OPERATOR).used
-    row = current(show)
-    api = tokens.api_of(channel, quota.Purpose.KEEP)
-    for number in range(1, count):
-        other = make_stream(workspace, alice, f"Rain {number}")
-        twin = shows.describe(
-            workspace=workspace, subject=other.pk, name=other.title, channel=channel
-        )
-        key = IngestKey.objects.create(
-            workspace=workspace, channel=channel, show=twin, marker=f"k{number}",
-            youtube_id=IngestKey.objects.get(show=show).youtube_id, is_open=True,
-        )  # fmt: skip
-        at = row.scheduled_start + timedelta(minutes=30, seconds=number)
-        made = api.insert("liveBroadcasts", "id,snippet,status,contentDetails", {
-            "snippet": {"title": other.title, "scheduledStartTime": f"{at:%Y-%m-%dT%H:%M:%SZ}"},
-            "status": {"privacyStatus": "public"},
-        })  # fmt: skip
-        record = stage.world.broadcasts[made["id"]]
-        record.truth["snippet"]["liveBroadcastContent"] = "live"
-        record.truth["status"]["lifeCycleStatus"] = "live"
-        stage.world.changed(record)
-        Broadcast.objects.create(
-            workspace=workspace, channel=channel, show=twin, ingest_key=key, reason="start",
-            youtube_id=made["id"], title=other.title, privacy="public", scheduled_start=at,
-            lifecycle="live", is_bound=True, live_at=row.live_at,
-        )  # fmt: skip
-        Show.objects.filter(pk=twin.pk).update(is_wanted=True, on_air="live")
-        type(other).objects.filter(pk=other.pk).update(desired="on")
-    before = quota.standing(OPERATOR).used
-    hours = 2
-    for _minute in range(hours * 60):
-        stage.skip(60)
-        stage.node()
-        tasks.sweep()
-    units = (quota.standing(OPERATOR).used - before) * 24 / hours / count
-    with capsys.disabled():
-        print(f"\nunits to go live: {start_units}; per stream and day at {count}: {units:.1f}")
-    assert units <= 60
-    assert Broadcast.objects.filter(is_suspect=True).count() == 0
