@@ -1,17 +1,20 @@
 import logging
+import re
 from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.models import Membership, Role
+from apps.accounts import services
+from apps.accounts.models import Membership, Role, Scope
 from apps.youtube import tasks
 from apps.youtube.client import YouTubeError
-from apps.youtube.models import Alert, Channel, ChannelState, ConnectionAttempt
+from apps.youtube.models import Alert, Channel, ChannelState, ConnectionAttempt, Show
 from apps.youtube.services import connecting, tokens
 from simulator import seed
-from tests.integration.youtube.conftest import GARDEN, HARBOUR, NIGHT
+from tests.integration.youtube.conftest import GARDEN, HARBOUR, NIGHT, make_stream
 
 pytestmark = pytest.mark.django_db
 
@@ -114,6 +117,41 @@ def test_a_channel_belongs_to_one_workspace(stage, as_alice, as_charlie, channel
     as_charlie.get(stage.consent(as_charlie, "/channels/connect/"))
     assert "another workspace" in texts(as_charlie)
     assert Channel.objects.get() == channel
+    # Google takes all access to a channel back at once: handing this one back would take Alice's.
+    stage.skip(3600)
+    assert tokens.access_token(channel)
+
+
+def test_a_code_of_another_attempt_is_not_taken(stage, as_alice):
+    one, other = (stage.consent(as_alice, "/channels/connect/") for _ in range(2))
+    states, codes = (re.findall(rf"{name}=([^&]+)", f"{one} {other}") for name in ("state", "code"))
+    # The state is good, the code as well, but it was asked for with another challenge.
+    as_alice.get(f"/channels/oauth/callback/?state={states[0]}&code={codes[1]}")
+    assert "did not confirm" in texts(as_alice)
+    assert not Channel.objects.exists()
+
+
+def test_it_leads_nowhere_else_afterwards(stage, as_alice):
+    back = stage.consent(as_alice, "/channels/connect/?next=https://evil.example.org/")
+    answer = as_alice.get(f"{back}&next=https://evil.example.org/&redirect_uri=//evil.example.org")
+    assert answer["Location"] == Channel.objects.get().get_absolute_url()
+
+
+def test_nobody_describes_a_show_for_a_foreign_channel(stage, channel, as_charlie, charlie):
+    own = make_stream(charlie.workspaces.get(), charlie)
+    path = f"/api/v1/streams/{own.pk}/youtube"
+    _row, token = services.create_token(
+        workspace=charlie.workspaces.get(), by=charlie, name="t", scopes=list(Scope)
+    )
+    program = Client(headers={"authorization": f"Bearer {token}"})
+    told = program.put(path, {"channel_id": str(channel.pk)}, content_type="application/json")
+    assert told.status_code == 422
+    assert channel.title not in told.content.decode()
+    assert program.get(f"/api/v1/channels/{channel.pk}").status_code == 404
+    posted = as_charlie.post(f"/streams/{own.pk}/youtube/", {"channel": str(channel.pk)})
+    assert posted.status_code == 422
+    assert channel.title not in posted.content.decode()
+    assert not Show.objects.exists()
 
 
 def test_roles_are_looked_at_again_on_return(stage, as_alice, alice, workspace):

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +44,39 @@ def test_what_was_ended_by_a_wish_is_told_from_what_was_cut():
         assert not Show(on_air=wished.on_air, on_air_text=wished.said).was_cut
         cut = judge(Encoder.SENDING, Ingest.ACTIVE, lifecycle)
         assert Show(on_air=cut.on_air, on_air_text=cut.said).was_cut
+
+
+def test_nothing_is_repaired_on_what_is_healthy():
+    for encoder, ingest, lifecycle in ALL:
+        judged = judge(encoder, ingest, lifecycle)
+        if lifecycle is Lifecycle.LIVE and encoder is not Encoder.OFF:
+            # What viewers see is never ended, replaced or stopped because of our own trouble.
+            assert judged.repair in (Repair.NONE, Repair.WAIT, Repair.READ_KEY)
+            if encoder is Encoder.SENDING and ingest in (Ingest.ACTIVE, Ingest.UNKNOWN):
+                assert judged.repair is Repair.NONE
+        if encoder is Encoder.OFF:
+            assert judged.repair in (Repair.NONE, Repair.END)
+        if judged.repair is Repair.REPLACE:
+            assert lifecycle in (Lifecycle.COMPLETE, Lifecycle.MISSING)
+
+
+AFTER = {
+    Repair.END: {"lifecycle": Lifecycle.COMPLETE},
+    Repair.STOP: {"encoder": Encoder.OFF},
+    Repair.REPLACE: {"lifecycle": Lifecycle.NONE},
+    Repair.GO_LIVE: {"lifecycle": Lifecycle.LIVE, "ingest": Ingest.ACTIVE},
+}
+"""What each repair brings about when it succeeds."""
+
+
+def test_a_repair_is_made_once():
+    for encoder, ingest, lifecycle in ALL:
+        facts = {"encoder": encoder, "ingest": ingest, "lifecycle": lifecycle}
+        judged = judge(**facts)
+        assert judge(**facts) == judged
+        if judged.repair in AFTER:
+            again = judge(**{**facts, **AFTER[judged.repair]})
+            assert again.repair is not judged.repair
 
 
 def test_every_row_of_the_table_is_needed():
@@ -112,6 +146,34 @@ def test_every_broadcast_has_one_next_step_and_none_that_its_state_forbids():
             assert not wanted
 
 
+DONE = {
+    Step.INSERT: {"lifecycle": Lifecycle.CREATED},
+    Step.BIND: {"is_bound": True, "lifecycle": Lifecycle.READY},
+    Step.TEST: {"lifecycle": Lifecycle.TESTING},
+    Step.GO_LIVE: {"lifecycle": Lifecycle.LIVE},
+    Step.COMPLETE: {"lifecycle": Lifecycle.COMPLETE},
+    Step.DELETE: {"lifecycle": Lifecycle.MISSING},
+    Step.RESOLVE: {"is_in_doubt": False},
+    Step.GIVE_UP: {"is_wanted": False},
+}
+"""What each step brings about when it succeeds."""
+
+
+def test_steps_lead_to_an_end_and_none_is_taken_twice():
+    for values in FACTS:
+        facts, taken = BroadcastFacts(*values), []
+        while (step := next_step(facts, WAITS)) in DONE:
+            # An adopted one that is being tested is bound where it is.
+            done = dict(DONE[step])
+            if step is Step.BIND and facts.lifecycle is Lifecycle.TESTING:
+                del done["lifecycle"]
+            facts = replace(facts, **done)
+            assert step not in taken, values
+            taken.append(step)
+        assert step in (Step.WAIT, Step.REST, Step.OVER)
+        assert (step is Step.REST) == (facts.is_wanted and facts.lifecycle is Lifecycle.LIVE)
+
+
 def steps(**facts):
     return next_step(BroadcastFacts(**{"is_wanted": True, "is_bound": True} | facts), WAITS)
 
@@ -155,6 +217,16 @@ def test_absence_is_believed_after_two_reads_that_agree_and_never_while_reads_la
     assert read(21) is False
     assert read(25, doubted=21) is False
     assert read(31, doubted=21) is True
+
+
+def test_what_is_waited_for_in_vain_is_tried_ever_more_rarely():
+    at, tries = timedelta(0), 0
+    while at < timedelta(days=1):
+        at += WAITS.patient(at, WAITS.poll)
+        tries += 1
+    assert tries < 170
+    assert WAITS.patient(timedelta(minutes=2), WAITS.poll) == WAITS.poll
+    assert WAITS.patient(timedelta(days=3), WAITS.poll) == WAITS.patience
 
 
 def test_waits_can_be_hurried_together():
