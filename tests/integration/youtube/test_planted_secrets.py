@@ -145,7 +145,10 @@ def dump_cache_and_broker(watch, settings):
             watch.look("broker", json.dumps(message, default=str))
             watch.look("broker", base64.b64decode(message["body"]))
     for url in {settings.REDIS_URL, settings.CELERY_BROKER_URL} - {"", "memory://"}:
-        server = redis.Redis.from_url(url)
+        # The broker's library has a word of its own for a socket, and for its database.
+        server = redis.Redis.from_url(
+            url.replace("redis+socket:", "unix:").replace("virtual_host=", "db=")
+        )
         for key in server.scan_iter():
             watch.look("redis", key)
             kind = server.type(key)
@@ -327,6 +330,7 @@ def test_planted_secrets_appear_nowhere(stage, log, settings):
         watch.look("page", browser.get(path).content)
     # It tells of every variable that a template does not find, with a traceback.
     logging.getLogger("django.template").setLevel(logging.INFO)
+    connection.force_debug_cursor = False
     assert crawl(watch, browser, ids, "page") > 30
     assert crawl(watch, program, ids, "API") > 10
     crawl_admin(watch, browser)
