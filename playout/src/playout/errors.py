@@ -148,6 +148,16 @@ class EncoderMismatch(PrepareError):
     advice = "The encoder differs from the one this release was made for: run the doctor."
 
 
+class CardUnreadable(PrepareError):
+    """The words of a title card cannot be drawn so that people can read them."""
+
+    code = "card.unreadable"
+    retry = Retry.NEVER
+    advice = (
+        "Install a font for it (such as fonts-noto-core or fonts-noto-cjk), or change the text."
+    )
+
+
 class UnknownProfile(PlayoutError):
     """No profile has this name."""
 

@@ -8,23 +8,20 @@ what it replaces, so that it can be spliced in at its key frames.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from playout.errors import EncoderMismatch, PrepareError, SourceCorrupt
+from playout.errors import EncoderMismatch, SourceCorrupt
 from playout.media import REORDER_FRAMES, TrackKind, VideoProfile
 from playout.prepare import headers
 from playout.prepare.encoder import Encoder
+from playout.prepare.lettering import CardStyle, draw_words
 from playout.prepare.pictures import PictureOrder, TagReader
 from playout.prepare.plan import PrepareOptions, encoder_arguments, pipe_arguments
 from playout.timebase import frame_ms
 from playout.tracks.reader import Track
 from playout.tracks.writer import TrackWriter
 
-MAX_WORDS = 200
-_FONTS = (
-    "/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf",
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-)
 _COLOURS = (
     "format=yuv420p,setsar=1,"
     "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709:field_mode=prog"
@@ -39,8 +36,10 @@ def prepare_card(
     words: str,
     group: int,
     frames: int,
+    style: CardStyle = CardStyle.BAND,
     options: PrepareOptions | None = None,
     wall_seconds: float = 300,
+    cancelled: Callable[[], bool] | None = None,
 ) -> None:
     """Write `frames` pictures of `loop` from group `group` on, with `words`, as a track in `out`.
 
@@ -57,7 +56,7 @@ def prepare_card(
     options = options or PrepareOptions()
     with tempfile.TemporaryDirectory(prefix="card-") as scratch:
         words_file, groups_file = Path(scratch) / "words.png", Path(scratch) / "groups.flv"
-        draw_words(words, (profile.width, profile.height), words_file)
+        draw_words(words, (profile.width, profile.height), words_file, style)
         _write_flv(track, first, frames, groups_file)
         with TrackWriter.video(out, profile, golden) as writer:
             reader, order = TagReader(), PictureOrder(profile)
@@ -75,7 +74,7 @@ def prepare_card(
                 f"[0:v]setpts=N/{profile.fps}/TB,fps={profile.fps}[loop];"
                 f"[loop][1:v]overlay=0:0:eof_action=repeat:format=yuv420,{_COLOURS}[shown]"
             )
-            Encoder(wall_seconds=wall_seconds).run(
+            Encoder(wall_seconds=wall_seconds, cancelled=cancelled).run(
                 lambda pipes: [
                     "-i", str(groups_file), "-i", str(words_file),
                     "-filter_complex", graph, "-map", "[shown]",
@@ -87,43 +86,6 @@ def prepare_card(
             if order.finish() != frames:
                 raise EncoderMismatch(f"The card has {writer.frames} pictures, not {frames}.")
             writer.finish()
-
-
-def draw_words(words: str, size: tuple[int, int], file: Path) -> None:
-    """Draw `words` on a dark band near the bottom of a transparent picture of `size`.
-
-    Lines are broken where they must be; what is longer than `MAX_WORDS` is cut. Raises
-    `PrepareError` when Pillow is not installed.
-    """
-    try:
-        from PIL import Image, ImageDraw, ImageFont
-    except ImportError as error:
-        raise PrepareError("Title cards need Pillow, which is not installed.") from error
-    width, height = size
-    text = "".join(mark if mark.isprintable() else " " for mark in words)[:MAX_WORDS].strip()
-    image = Image.new("RGBA", size, (0, 0, 0, 0))
-    brush = ImageDraw.Draw(image)
-    points, margin = max(14, round(min(height * 0.05, width * 0.05))), round(width * 0.05)
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont = ImageFont.load_default(size=points)
-    if not text.isascii():
-        for name in _FONTS:
-            if Path(name).exists():
-                font = ImageFont.truetype(name, points)
-                break
-    lines: list[str] = [""]
-    for word in text.split():
-        joined = f"{lines[-1]} {word}".strip()
-        if lines[-1] and brush.textlength(joined, font=font) > width - 2 * margin:
-            lines.append(word)
-        else:
-            lines[-1] = joined
-    step = round(points * 1.4)
-    lines = lines[: max(1, height // 3 // step)]
-    top = height - margin - step * len(lines)
-    brush.rectangle((0, top - points // 2, width, height - margin + points // 2), (0, 0, 0, 150))
-    for number, line in enumerate(lines):
-        brush.text((margin, top + number * step), line, (240, 240, 240, 255), font=font)
-    image.save(file)
 
 
 def _write_flv(track: Track, first: int, frames: int, file: Path) -> None:
