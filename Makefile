@@ -7,6 +7,9 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 TREES := config apps simulator playout/src tests playout/tests manage.py conftest.py
 FAST := -m "not integration and not browser and not slow"
+REAL := "integration and not browser and not slow"
+# CI judges these on PostgreSQL, Valkey and S3, as production; `make test-full` on SQLite as well.
+WITH_SERVERS := $(addprefix tests/integration/,library streaming youtube)
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -16,15 +19,16 @@ up: bootstrap  ## everything on this machine, a demo channel on air (PORT=8000, 
 
 test: dev programs lint  ## what CI runs
 	$(PYTEST) -n 2 $(FAST)
-	$(PYTEST) -n 2 --dist loadfile -m "integration and not browser and not slow"
-	$(PY) -m tests.servers -- $(PYTEST) --reuse-db tests/unit tests/integration \
-		--ignore tests/integration/platform --ignore tests/integration/security -m "not browser and not slow"
+	$(PYTEST) -n 2 --dist loadfile -m $(REAL) $(addprefix --ignore ,$(WITH_SERVERS))
+	$(PY) -m tests.servers -- $(PYTEST) -n 2 --dist loadfile -m $(REAL) $(WITH_SERVERS)
 	$(PYTEST) tests/e2e -m "browser and not slow"
 
 test-fast: dev  ## unit, property and simulation tests, under a minute
 	$(PYTEST) -n 2 $(FAST)
 
 test-full: test  ## and the long cases
+	$(PYTEST) -n 2 --dist loadfile -m $(REAL) $(WITH_SERVERS)
+	$(PY) -m tests.servers -- $(PYTEST) -n 2 --dist loadfile tests/unit -m "not slow"
 	$(PYTEST) -n 2 -m "slow and not integration and not browser"
 	$(PYTEST) -m "slow and (integration or browser)"
 

@@ -19,6 +19,14 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+# The processes of one test run share a Valkey: each gets a database of its own there. What they
+# start inherits the address, and must not do it again.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+for _name, _database in ("REDIS_URL", "db"), ("CELERY_BROKER_URL", "virtual_host"):
+    _address = os.environ.get(_name, "")
+    if _worker and _address.startswith(("unix://", "redis+socket://")) and "?" not in _address:
+        os.environ[_name] = f"{_address}?{_database}={_worker}"
+
 from config.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

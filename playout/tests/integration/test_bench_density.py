@@ -60,6 +60,7 @@ def density(*options: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_density_measures_all_engines_in_one_run() -> None:
     found = density("--streams", "10", "--seconds", "3", "--unique-media", "20000000")
     assert (found["streams"], found["tls"]) == (10, False)

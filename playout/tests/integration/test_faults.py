@@ -16,6 +16,7 @@ from judges.clips import Clip, ClipShelf
 from judges.nginx import NginxRtmp
 from judges.proxy import Proxy
 from judges.recording import Recording
+from judges.thinning import first
 from judges.tools import ffmpeg, free_port, wait_until
 
 pytestmark = pytest.mark.integration
@@ -195,7 +196,7 @@ def test_a_server_that_says_nothing_is_given_up_in_time(start: Callable[..., Air
 # -- a receiver that goes away ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
+@pytest.mark.parametrize("how", first(1, ["kill", "stop"]))
 def test_a_restarted_receiver_has_the_stream_back_within_five_seconds(
     how: str, nginx_rtmp: NginxRtmp, tracks: list[Track], start: Callable[..., Air]
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 from judges.clips import Clip
 from judges.prepared import flv_of
 from judges.recording import Recording, payload_md5
+from judges.thinning import first
 
 from playout.errors import (
     EncoderMismatch,
@@ -315,7 +316,9 @@ def test_every_preset_makes_the_golden_header(preset: str) -> None:
     assert header_made_by(SMALL, preset, source) == headers.video_header(SMALL)
 
 
-@pytest.mark.parametrize("name", ["1080p30", "720p60-economy", "vertical-480p25", "2160p50"])
+@pytest.mark.parametrize(
+    "name", first(2, ["1080p30", "720p60-economy", "vertical-480p25", "2160p50"])
+)
 def test_a_profile_makes_the_golden_header(name: str) -> None:
     profile = VIDEO_PROFILES[name]
     source = f"color=s={profile.width}x{profile.height}:r={profile.fps}"
@@ -341,6 +344,7 @@ def test_another_header_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_noise_stays_within_the_rate_and_no_picture_is_too_large(tmp_path: Path) -> None:
     source = tmp_path / "noise.mkv"
     profile = VIDEO_PROFILES["1080p30"]
@@ -360,7 +364,7 @@ def test_noise_stays_within_the_rate_and_no_picture_is_too_large(tmp_path: Path)
 # -- copying ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".flv", ".mkv"])
+@pytest.mark.parametrize("suffix", first(1, [".mp4", ".flv", ".mkv"]))
 def test_our_own_pictures_are_copied_not_encoded(
     make_clip: Callable[[Clip], Path], tmp_path: Path, suffix: str
 ) -> None:

@@ -274,6 +274,7 @@ async def test_random_edits_are_recorded_as_resolved_on_one_connection(
 LIMITS = {"2^24": 1 << 24, "2^31": 1 << 31, "2^32": 1 << 32}
 
 
+@pytest.mark.slow
 async def test_times_go_past_the_limits_of_their_fields(
     items: dict[str, Item], tmp_path: Path, nginx_rtmp: NginxRtmp
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from judges.prepared import flv_of
 from judges.recording import Recording
+from judges.thinning import first
 from judges.tools import ffmpeg
 
 from playout.media import video_profile
@@ -16,7 +17,7 @@ from playout.tracks import slate
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("name", ["480p30-economy", "vertical-720p25", "1080p60"])
+@pytest.mark.parametrize("name", first(1, ["480p30-economy", "vertical-720p25", "1080p60"]))
 def test_it_decodes_to_a_calm_picture_with_words_and_a_soft_sound(
     name: str, tmp_path: Path
 ) -> None:

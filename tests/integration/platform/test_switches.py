@@ -64,6 +64,7 @@ MIGRATE = """
 """
 
 
+@pytest.mark.slow
 def test_sqlite_files_survive_writers_at_the_same_time(run, tmp_path):
     run(MIGRATE)
     said = run("""
