@@ -264,6 +264,10 @@ class Output(Record):
     item_id = models.CharField(max_length=64, blank=True)
     item_position_ms = models.PositiveBigIntegerField(default=0)
     next_item_id = models.CharField(max_length=64, blank=True)
+    sound_id = models.CharField(max_length=64, blank=True)
+    """In radio mode, the song that is heard; empty in any other."""
+    sound_position_ms = models.PositiveBigIntegerField(default=0)
+    next_sound_id = models.CharField(max_length=64, blank=True)
     error_code = models.CharField(max_length=64, blank=True)
     error_text = models.CharField(max_length=500, blank=True)
     retry_at = models.DateTimeField(null=True, blank=True)

@@ -607,6 +607,11 @@ def length_ms(frames: int, profile: str) -> int:
     return frame_ms(frames, video_profile(profile).rate)
 
 
+def sound_ms(frames: int) -> int:
+    """How long so many AAC frames last."""
+    return frame_ms(frames, HOUSE_AUDIO.rate)
+
+
 def frame_at(epoch: datetime, profile: str, moment: datetime) -> int:
     """The video frame of a time line that is due at `moment`; negative before its epoch."""
     return frame_at_ns(to_ns(moment) - to_ns(epoch), video_profile(profile).rate)

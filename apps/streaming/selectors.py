@@ -472,7 +472,7 @@ class Live:
     """The one whose report says what is on."""
     on_air: schedule.Moment | None
     song: schedule.Moment | None = None
-    """In radio mode, what the clock says is heard."""
+    """In radio mode, what is heard."""
     versions: Sequence[ProgrammeVersion] = ()
     """What is on now and what is to come."""
 
@@ -495,7 +495,8 @@ class Live:
 def live(stream: Stream, *, now: datetime | None = None) -> Live:
     """State, numbers, now and next of one stream: two queries.
 
-    While a node reports an item, that is what is on air; where it is in the item is the clock's.
+    While a node reports an item or a song, that is what is on air. A song that it does not report,
+    as those of an older release do not, is what the programme says.
     """
     now = now or timezone.now()
     outputs = list(outputs_of(stream))
@@ -516,7 +517,8 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
         versions = standing_versions(stream, since=now - REPORTS_LAG)
     if output is not None and shown.is_on_air and output.item_id and stream.timeline_epoch:
         on_air = _reported_moment(output, versions, profile=stream.profile)
-        if stream.is_radio and versions:
+        song = _reported_song(output, versions)
+        if song is None and stream.is_radio and versions:
             programme = schedule.programme(
                 epoch=stream.timeline_epoch, profile=stream.profile, versions=versions
             )
@@ -635,6 +637,23 @@ def _reported_moment(
         position_ms=output.item_position_ms,
         length_ms=schedule.length_ms(playing["frames"], profile),
         next_item_id=output.next_item_id,
+        next_title=following["title"] if following else "",
+    )
+
+
+def _reported_song(output: Output, versions: list[ProgrammeVersion]) -> schedule.Moment | None:
+    heard = [version for version in versions if version.kind == ProgrammeKind.SOUND]
+    entries = {sound["id"]: sound for version in heard for sound in version.items}
+    playing = entries.get(output.sound_id)
+    if playing is None:
+        return None
+    following = entries.get(output.next_sound_id)
+    return schedule.Moment(
+        item_id=output.sound_id,
+        title=playing["title"],
+        position_ms=output.sound_position_ms,
+        length_ms=schedule.sound_ms(playing["frames"]),
+        next_item_id=output.next_sound_id,
         next_title=following["title"] if following else "",
     )
 

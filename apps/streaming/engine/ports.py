@@ -442,6 +442,9 @@ class DatabaseEngine:
             "item_id": report.item_id[:64],
             "item_position_ms": report.item_position_ms,
             "next_item_id": report.next_item_id[:64],
+            "sound_id": report.sound_id[:64],
+            "sound_position_ms": report.sound_position_ms,
+            "next_sound_id": report.next_sound_id[:64],
             "error_code": code[:64],
             "error_text": text[:500],
             "retry_at": _moment(report.retry_at_ns),
@@ -628,6 +631,7 @@ def _telling(report: OutputReport) -> tuple[object, ...]:
         report.session_id,
         report.reconnects,
         report.item_id,
+        report.sound_id,
         report.error_code,
     )
 

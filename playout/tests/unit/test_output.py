@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from playout.testing.simulated_ingest import SimulatedIngest
 from playout.testing.tracks import programme_of, write_item
 from playout.testing.virtual_time import START_NS, START_UTC_NS, VirtualLoop, run
 from playout.timebase import frame_ms
-from playout.timeline.programme import Programme
+from playout.timeline.programme import Programme, Sound, SoundVersion
 from playout.tracks.reader import Track
 
 ADDRESS = parse_address("rtmp://ingest/live", "key")
@@ -181,6 +182,28 @@ def test_time_chance_and_connections_come_from_its_environment(simulate) -> None
         await asyncio.sleep(0.3)
         assert attempts == [ADDRESS, ADDRESS]
         assert world.heard[0].details("lost")[0] == ("ingest.refused", pytest.approx(0.225))
+
+    simulate(test)
+
+
+def test_it_tells_which_song_of_radio_mode_is_heard_and_where_in_it(simulate) -> None:
+    async def test(world: World) -> None:
+        first, *_ = world.programme.versions[0].items
+        songs = (Sound("one", first.audio, 200, "One"), Sound("two", first.audio, 100, "Two"))
+        output = world.start()
+        assert output.heard_and_next() == (None, None)
+        output.replace_programme(
+            replace(world.programme, sound_versions=(SoundVersion(1, 0, songs),))
+        )
+        for _ in range(40):
+            aac = output.now_ms() * 44_100 // 1_024_000
+            heard, following = output.heard_and_next()
+            assert heard is not None
+            assert following is not None
+            assert heard.item_id == ("one" if aac % 300 < 200 else "two")
+            assert following.item_id != heard.item_id
+            assert heard.begin <= aac < heard.end == following.begin
+            await asyncio.sleep(0.37)
 
     simulate(test)
 

@@ -304,6 +304,33 @@ def test_a_radio_stream_has_a_programme_for_the_sound(radio):
     assert plays(radio, 2, "sound")[1][1] == pytest.approx(431 * 1024 / 44100, abs=0.01)
 
 
+def test_the_song_that_a_node_reports_is_the_one_that_is_shown(radio, clock):
+    second, third = radio.music.items.all()[1:3]
+    on_air = {"state": "on_air", "item_id": str(radio.playlist.items.first().pk)}
+    Output.objects.update(**on_air, reported_at=timezone.now())
+    # Nothing reported, as from an older release: the programme decides.
+    assert selectors.live(radio).song.title == "Song 1"
+    Output.objects.update(
+        sound_id=str(second.pk), sound_position_ms=4321, next_sound_id=str(third.pk)
+    )
+    song = selectors.live(radio).song
+    assert (song.title, song.position_ms, song.next_title) == ("Song 2", 4321, "Song 3")
+    assert song.length_ms == pytest.approx(431 * 1024 / 44.1, abs=1)
+
+
+def test_a_picture_is_never_music(radio):
+    cover = prepare(make_asset(radio.workspace, "Cover"))
+    type(cover).objects.filter(pk=cover.pk).update(kind="picture")
+    cover = reloaded(cover)
+    stream_manager.add_items(playlist=radio.music, assets=[cover])
+    assert [entry["title"] for entry in selectors.ready_lists(radio).sound] == [
+        "Song 1", "Song 2", "Song 3",
+    ]  # fmt: skip
+    with pytest.raises(EditRefused):
+        stream_manager.play_next(stream=radio, asset=cover, part="sound")
+    assert stream_manager.play_next(stream=radio, asset=cover).title == "Cover"
+
+
 def test_skipping_a_song_leaves_the_pictures_alone(radio):
     pictures = plays(radio, 4)
     edited = stream_manager.skip(stream=radio, part="sound")

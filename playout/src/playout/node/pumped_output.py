@@ -248,6 +248,11 @@ class PumpedOutput:
         if now is not None:
             rate = self.output.programme.video_rate
             position = max(0, self.output.now_ms() - frame_ms(now.start, rate))
+        heard, heard_next = self.output.heard_and_next()
+        heard_ms = 0
+        if heard is not None:
+            rate = self.output.programme.audio_rate
+            heard_ms = max(0, self.output.now_ms() - frame_ms(heard.start, rate))
         live = self.state in (OutputState.ON_AIR, OutputState.DEGRADED)
         if live:
             self._as_run.advance(self.output.programme, self._frame())
@@ -272,6 +277,9 @@ class PumpedOutput:
             item_id=now.item.id if now is not None and live else "",
             item_position_ms=position if live else 0,
             next_item_id=following.item.id if following is not None and live else "",
+            sound_id=heard.item_id if heard is not None and live else "",
+            sound_position_ms=heard_ms if live else 0,
+            next_sound_id=heard_next.item_id if heard_next is not None and live else "",
             error_code=self._error.code if self._error is not None else "",
             error_text=str(self._error) if self._error is not None else "",
             retry_at_ns=self._retry_at_ns,

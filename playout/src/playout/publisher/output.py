@@ -30,7 +30,13 @@ from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
 from playout.timebase import frame_at_ns
 from playout.timeline.programme import Programme
-from playout.timeline.resolve import ROTATION_SECONDS, Placement, placement_at
+from playout.timeline.resolve import (
+    ROTATION_SECONDS,
+    Placement,
+    SoundPlacement,
+    placement_at,
+    sound_at,
+)
 
 STABLE_SECONDS = 10.0
 """A session that was on air this long has earned a fresh start of the back-off."""
@@ -158,6 +164,15 @@ class Output:
         frame = max(0, self.now_ms()) * rate.numerator // (1000 * rate.denominator)
         now = placement_at(self.programme, frame)
         return now, placement_at(self.programme, now.end) if now is not None else None
+
+    def heard_and_next(self) -> tuple[SoundPlacement | None, SoundPlacement | None]:
+        """What the programme plays now in radio mode, and what follows; nothing in any other."""
+        if not self.programme.is_radio:
+            return None, None
+        rate = self.programme.audio_rate
+        frame = max(0, self.now_ms()) * rate.numerator // (1000 * rate.denominator)
+        now = sound_at(self.programme, frame)
+        return now, sound_at(self.programme, now.end) if now is not None else None
 
     # -- what others wish -------------------------------------------------------------------
 

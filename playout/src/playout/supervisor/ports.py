@@ -106,6 +106,10 @@ class OutputReport:
     """The item on air now, as the programme calls it."""
     item_position_ms: int = 0
     next_item_id: str = ""
+    sound_id: str = ""
+    """In radio mode, what is heard now; empty in any other."""
+    sound_position_ms: int = 0
+    next_sound_id: str = ""
     error_code: str = ""
     error_text: str = ""
     """In plain words, with what happens next; never the key."""
