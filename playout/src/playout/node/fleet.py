@@ -12,7 +12,6 @@ from pathlib import Path
 from playout import clock
 from playout.node import placement
 from playout.node.config import NodeConfig
-from playout.node.journal import Serving
 from playout.node.pump_link import PumpLink, Seat, is_held
 from playout.node.quarantine import Quarantine
 from playout.pump.lateness import BOUNDS_MS
@@ -51,8 +50,8 @@ class Fleet:
         """Pump of each output, and when it was last seen there."""
         self._wishes: dict[str, DesiredOutput] = {}
         self._states: dict[str, OutputState] = {}
-        self._crashed: dict[str, list[Serving]] = {}
-        """Crashes that put a track in quarantine, for the next report of their output."""
+        self._crashed: dict[str, list[list[str]]] = {}
+        """Tracks that a crash put in quarantine, for the next report of the output served then."""
         self._moving: tuple[str, float] | None = None
 
     # -- for the supervisor -----------------------------------------------------------------
@@ -153,35 +152,36 @@ class Fleet:
 
     # -- crashes ----------------------------------------------------------------------------
 
-    def _pump_crashed(self, link: PumpLink, serving: Serving) -> None:
-        condemned = self._quarantine.crashed(serving.tracks, now_ns=clock.utc_ns())
+    def _pump_crashed(self, link: PumpLink, output_id: str, tracks: tuple[str, ...]) -> None:
+        if not tracks:
+            log.error("Pump %s crashed with no track in hand: none is accused.", link.name)
+            return
+        condemned = self._quarantine.crashed(tracks, now_ns=clock.utc_ns())
         log.error(
-            "Pump %s crashed while it sent output %s from %s.",
-            link.name, serving.output_id, ", ".join(serving.tracks) or "no track",
+            "Pump %s crashed while it served output %s from %s.",
+            link.name, output_id or "(none)", ", ".join(tracks),
         )  # fmt: skip
         if condemned:
-            self._crashed.setdefault(serving.output_id, []).append(
-                Serving(serving.output_id, tuple(condemned))
-            )
+            self._crashed.setdefault(output_id, []).append(condemned)
             for each in self._links.values():
                 each.quarantine(self._quarantine.tracks)
 
-    def _told(self, output_id: str, crash: Serving) -> OutputEvent:
+    def _told(self, output_id: str, tracks: list[str]) -> OutputEvent:
         wish = self._wishes.get(output_id)
         titles, ids = [], []
         if wish is not None and wish.programme is not None:
             for version in wish.programme.versions:
                 for item in version.items:
-                    if {item.video, item.audio} & set(crash.tracks) and item.id not in ids:
+                    if {item.video, item.audio} & set(tracks) and item.id not in ids:
                         ids.append(item.id)
                         titles.append(f"“{item.title}”" if item.title else f"item {item.id}")
-        named = ", ".join(titles) or ", ".join(Path(track).name for track in crash.tracks)
+        named = ", ".join(titles) or ", ".join(Path(track).name for track in tracks)
         return OutputEvent(
             "track.quarantined",
             clock.utc_ns(),
             f"A pump crashed twice while it sent {named}: it is left out from now on. "
             "Prepare its source again, or remove it from the playlist.",
-            {"item": ids[0] if ids else "", "tracks": list(crash.tracks)},
+            {"item": ids[0] if ids else "", "tracks": tracks},
         )
 
     # -- life -------------------------------------------------------------------------------

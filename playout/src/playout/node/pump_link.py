@@ -15,8 +15,9 @@ from pathlib import Path
 
 from playout.errors import NodeProtocolError
 from playout.node.config import NodeConfig
+from playout.node.crash import suspects
 from playout.node.deadline import Deadline
-from playout.node.journal import Journal, Serving
+from playout.node.journal import Journal
 from playout.node.messages import (
     MAX_LINE_BYTES,
     Message,
@@ -66,7 +67,8 @@ class PumpLink:
     def __init__(self, config: NodeConfig, name: str, *, adopt_only: bool = False) -> None:
         self.name = name
         self.on_change: Callable[[], None] = lambda: None
-        self.on_crash: Callable[[PumpLink, Serving], None] = lambda link, serving: None
+        self.on_crash: Callable[[PumpLink, str, tuple[str, ...]], None] = lambda *crash: None
+        """Told of the output that was served when the pump crashed, and the tracks suspected."""
         self.running: dict[str, Running] = {}
         self.seats: dict[str, Seat] = {}
         self.late: dict[str, float] = {}
@@ -347,12 +349,11 @@ class PumpLink:
             self._fault_path.unlink()
         except OSError:
             return
-        serving = self._journal.serving()
+        hand = self._journal.in_hand()
         if not dump.strip():
             return
         log.error("Pump %s crashed:\n%s", self.name, dump[:4000])
-        if serving is not None:
-            self.on_crash(self, serving)
+        self.on_crash(self, hand.output_id, suspects(dump, hand))
 
 
 def is_held(lock: Path) -> bool:

@@ -18,13 +18,12 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from playout import __version__, clock
 from playout.errors import NodeProtocolError, PlayoutError
-from playout.media import TrackKind
 from playout.node.deadline import Deadline
 from playout.node.journal import Journal
 from playout.node.messages import (
@@ -46,6 +45,7 @@ from playout.pump.prefetch import WINDOW_BYTES, Prefetch
 from playout.pump.wheel import Wheel
 from playout.supervisor.ports import DesiredOutput
 from playout.timeline.programme import Programme
+from playout.tracks.reader import Track
 
 log = logging.getLogger(__name__)
 
@@ -115,14 +115,14 @@ class Pump:
         """Whether the lease deadline allows another byte."""
         return self._deadline.allows(clock.boottime_ns())
 
-    def _opening(self, kind: TrackKind, directory: str) -> None:
+    def _opening(self, directory: str) -> None:
         """A track is about to be mapped, by a session that begins or within the tick of one."""
         if self.journal is None:
             return
         # A tick runs in whatever context its timer was set in; only a task's own says who it is.
         slot = self._slot.get() if asyncio.current_task() is not None else self.journal.slot
         if slot:
-            self.journal.open(slot, kind, directory)
+            self.journal.open(slot, directory)
 
     def report_soon(self, output_id: str | None = None) -> None:
         """Something changed: do not wait for the next regular report."""
@@ -386,9 +386,9 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 50, 1000)
 
 
-async def _serve(directory: Path, name: str, options: OutputOptions, release: str) -> None:
-    journal = Journal(directory / f"{name}.journal")
-    journal.begin(clock.boottime_ns())
+async def _serve(
+    directory: Path, name: str, journal: Journal, options: OutputOptions, release: str
+) -> None:
     deadline = Deadline(directory / f"{name}.deadline")
     pump = Pump(deadline, options, journal=journal, release=release)
     loop = asyncio.get_running_loop()
@@ -424,12 +424,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Closed by the end of the process only: a fatal signal writes here where it struck.
     fault = (args.directory / f"{args.name}.fault").open("w")
     faulthandler.enable(fault)
+    journal = Journal(args.directory / f"{args.name}.journal")
+    journal.begin(clock.boottime_ns())
+
+    @contextlib.contextmanager
+    def reading(track: Track) -> Iterator[None]:
+        journal.read(str(track.directory))
+        try:
+            yield
+        finally:
+            journal.done(str(track.directory))
+
     options = OutputOptions(
         tls=tls_context(args.ca_file),
         allowed=address_check(args.policy, args.allow),
-        prefetch=Prefetch(window_bytes=args.read_ahead),
+        prefetch=Prefetch(window_bytes=args.read_ahead, reading=reading),
     )
-    asyncio.run(_serve(args.directory, args.name, options, args.release))
+    asyncio.run(_serve(args.directory, args.name, journal, options, args.release))
     return 0
 
 

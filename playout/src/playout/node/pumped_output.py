@@ -10,6 +10,7 @@ from typing import Protocol
 
 from playout import clock
 from playout.errors import PlayoutError
+from playout.media import TrackKind
 from playout.node.as_run import AsRun
 from playout.node.journal import Journal
 from playout.publisher.address import Address
@@ -22,6 +23,7 @@ from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
 from playout.supervisor.states import Happening, OutputState, after
 from playout.timebase import frame_ms
 from playout.timeline.programme import Programme
+from playout.tracks.reader import Track
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class PumpedOutput:
             options=pump.options,
             may_send=self._may_send if self.slot else pump.may_send,
             wheel=pump.wheel,
+            on_enter=self._entered if self.slot else None,
         )
         self.task: asyncio.Task[None] | None = None
         self._pump = pump
@@ -91,6 +94,11 @@ class PumpedOutput:
         if journal is not None:
             journal.serve(self.slot)
         return self._pump.may_send()
+
+    def _entered(self, kind: TrackKind, track: Track | None) -> None:
+        journal = self._pump.journal
+        if journal is not None:
+            journal.send(self.slot, kind, "" if track is None else str(track.directory))
 
     # -- listener ---------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from playout.tracks.reader import Track
 class WatchedShelf(Shelf):
     """A shelf that tells `on_open` before it touches a track."""
 
-    def __init__(self, on_open: Callable[[TrackKind, str], None]) -> None:
+    def __init__(self, on_open: Callable[[str], None]) -> None:
         super().__init__()
         self._on_open = on_open
         self._refused: frozenset[str] = frozenset()
@@ -26,5 +26,5 @@ class WatchedShelf(Shelf):
         """See `Shelf`; raises `TrackQuarantined` besides."""
         if directory in self._refused:
             raise TrackQuarantined(f"The {kind.value} track in {directory} has crashed pumps.")
-        self._on_open(kind, directory)
+        self._on_open(directory)
         return super().track(directory, kind)

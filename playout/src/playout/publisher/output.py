@@ -37,6 +37,7 @@ from playout.timeline.resolve import (
     placement_at,
     sound_at,
 )
+from playout.tracks.reader import Track
 
 STABLE_SECONDS = 10.0
 """A session that was on air this long has earned a fresh start of the back-off."""
@@ -124,12 +125,14 @@ class Output:
         wheel: Wheel | None = None,
         fallbacks: Sequence[Address] = (),
         on_aired: Callable[[Aired], None] | None = None,
+        on_enter: Callable[[TrackKind, Track | None], None] | None = None,
     ) -> None:
         self.address = address
         self._addresses = (address, *fallbacks)
         self.programme = programme
         self.sessions = 0
         self._on_aired = on_aired
+        self._on_enter = on_enter
         self._shelf = shelf
         self._listener = listener
         self._options = options or OutputOptions()
@@ -275,6 +278,7 @@ class Output:
             end_frame=options.end_frame,
             on_substitute=self._on_substitute,
             on_aired=self._on_aired,
+            on_enter=self._on_enter,
         )
         session = Session(
             address,
@@ -316,6 +320,9 @@ class Output:
             self._resume_at = session.gives_way_at
         finally:
             self._feed = None
+            if self._on_enter is not None:
+                for kind in TrackKind:
+                    self._on_enter(kind, None)
 
     async def _look_ahead(self, frame: int | None) -> None:
         """Let the media that a session begins with be verified before it is sent."""

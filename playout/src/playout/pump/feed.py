@@ -100,7 +100,8 @@ class Feed:
     """All that one session sends after its headers.
 
     `on_substitute` is told once when something else goes on air than the programme says, `on_aired`
-    of each stretch when it is over; both are called from within `take` and must not raise.
+    of each stretch when it is over, `on_enter` of the track that a lane is about to read (None for
+    silence); all are called from within `take` and must not raise.
     """
 
     def __init__(
@@ -111,12 +112,14 @@ class Feed:
         end_frame: int | None = None,
         on_substitute: Callable[[Substitution], None] | None = None,
         on_aired: Callable[[Aired], None] | None = None,
+        on_enter: Callable[[TrackKind, Track | None], None] | None = None,
     ) -> None:
         self.programme = programme
         self._shelf = shelf
         self._end_frame = end_frame
         self._on_substitute = on_substitute
         self._on_aired = on_aired
+        self._on_enter = on_enter
         reorder_ms = frame_ms(REORDER_FRAMES, programme.video_rate)
         self._video = Lane(TrackKind.VIDEO, programme.video_rate, 0)
         self._audio = Lane(TrackKind.AUDIO, programme.audio_rate, reorder_ms)
@@ -312,8 +315,10 @@ class Feed:
 
     def _enter(self, shown: _Shown, frame: int) -> None:
         before = self._shown
-        if before is not None and (before.track, before.start) != (shown.track, shown.start):
-            self.joins += 1
+        if before is None or (before.track, before.start) != (shown.track, shown.start):
+            self.joins += before is not None
+            if self._on_enter is not None:
+                self._on_enter(TrackKind.VIDEO, shown.track)
         self._video.enter(shown.track, shown.start, frame, shown.end)
         self._shown = shown
         self._size = shown.track.description.width, shown.track.description.height
@@ -562,6 +567,8 @@ class Feed:
             and lane.at == aac_frame
         )
         self._heard = heard
+        if self._on_enter is not None and not (goes_on and heard.track is not None):
+            self._on_enter(TrackKind.AUDIO, heard.track)
         if heard.track is None:
             lane.pause(aac_frame, heard.end)
         elif goes_on and aac_frame < lane.end:

@@ -13,6 +13,7 @@ Each disk has a thread of its own: one that hangs keeps nobody else's media wait
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -22,6 +23,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,6 +45,7 @@ MAX_WAITING = 20_000
 """Ranges that wait for one disk; of a disk that hangs, the rest is not asked for."""
 KEPT = 2048
 """Tracks whose files stay open here; those not wanted for longest are closed."""
+_nobody_looks = contextlib.nullcontext()
 
 
 class Range(NamedTuple):
@@ -109,10 +112,19 @@ class _Disk:
 
 
 class Prefetch:
-    """Reads and verifies ahead for all sessions of a pump."""
+    """Reads and verifies ahead for all sessions of a pump.
 
-    def __init__(self, *, window_bytes: int = WINDOW_BYTES) -> None:
+    A block of a track is read within `reading(track)`, in a thread of a disk.
+    """
+
+    def __init__(
+        self,
+        *,
+        window_bytes: int = WINDOW_BYTES,
+        reading: Callable[[Track], AbstractContextManager[object]] = lambda track: _nobody_looks,
+    ) -> None:
         self.window_bytes = window_bytes
+        self._reading = reading
         self.verified_blocks = 0
         """Blocks that were hashed so far."""
         self.bad_blocks = 0
@@ -207,6 +219,15 @@ class Prefetch:
     def _verify(self, track: Track, file: _File, block: int) -> None:
         if block in track.blocks.missing:
             return  # not here yet: whoever fetches it verifies it
+        with self._reading(track):
+            is_good = self._is_good(track, file, block)
+        self.verified_blocks += 1
+        if is_good:
+            file.good.add(block)
+        else:
+            file.bad |= {block}
+
+    def _is_good(self, track: Track, file: _File, block: int) -> bool:
         size = track.layout.block_bytes
         length = min(size, track.layout.data_bytes - block * size)
         buffer = self._buffer(size)
@@ -219,12 +240,10 @@ class Prefetch:
                 got += count
         except OSError as error:
             log.warning("Block %d of %s cannot be read: %s.", block, _name(track), error.strerror)
-            got = -1
-        self.verified_blocks += 1
-        if got == length and hashlib.sha256(buffer[:length]).digest() == track.block_hash(block):
-            file.good.add(block)
-        else:
-            file.bad |= {block}
+            return False
+        return got == length and (
+            hashlib.sha256(buffer[:length]).digest() == track.block_hash(block)
+        )
 
     def _mark(self, track: Track, bad: frozenset[int], why: str) -> None:
         fresh = bad - track.blocks.missing
