@@ -54,6 +54,9 @@ NODE_FRESH = timedelta(seconds=20)
 FOLLOW_NS = 10_000_000_000
 """What is on air is planned anew at least this often."""
 
+FORGOTTEN = timedelta(days=2)
+"""Rows of what was aired that began longer ago are not looked for any more."""
+
 REPLAY_NS = 60_000_000_000
 """Versions that were replaced longer ago than this are no longer told to the pump."""
 
@@ -375,6 +378,10 @@ class DatabaseEngine:
                 for event in report.events
             )
             self._keep_as_run(outputs, telling)
+            told = {report.output_id for report in stored}
+            for report in reports:
+                if report.as_run and report.output_id not in told:
+                    self._end_as_run(report)
             if any(event.code == "programme.ended" for r in telling for event in r.events):
                 wake_task_on_commit("apps.streaming.tasks.sweep")
             return stored
@@ -489,6 +496,51 @@ class DatabaseEngine:
             unique_fields=unique,
             update_fields=["end_frame", "ended_at", "cause"],
         )
+        self._end_forgotten([row for row in last.values() if row.end_frame is None])
+
+    def _end_as_run(self, report: OutputReport) -> None:
+        """The last words of a node about what it aired before another one took the output over.
+
+        Its rows bear the token of its own lease, so they can say nothing of what came after.
+        """
+        known = self._wishes.get(UUID(report.output_id))
+        if known is None or known.programme is None:
+            return
+        programme = known.programme
+        for aired in report.as_run:
+            if aired.end_frame is not None:
+                AsRun.objects.filter(
+                    output=report.output_id,
+                    token=report.token,
+                    epoch=schedule.from_ns(programme.epoch_ns),
+                    start_frame=aired.start_frame,
+                ).update(
+                    end_frame=aired.end_frame,
+                    ended_at=schedule.from_ns(
+                        programme.epoch_ns + frame_ns(aired.end_frame, programme.video_rate)
+                    ),
+                    cause=aired.cause[:64],
+                )
+
+    def _end_forgotten(self, begun: Sequence[AsRun]) -> None:
+        """Rows whose process died before it could end them are over where the next one begins."""
+        if not begun:
+            return
+        first = {row.output_id: row for row in sorted(begun, key=lambda row: row.started_at)[::-1]}
+        forgotten = AsRun.objects.filter(
+            output__in=first,
+            end_frame=None,
+            started_at__gt=min(row.started_at for row in begun) - FORGOTTEN,
+        )
+        for row in forgotten:
+            following = first[row.output_id]
+            if row.started_at >= following.started_at:
+                continue
+            ended = following.started_at
+            row.ended_at, row.end_frame = ended, following.start_frame
+            if row.epoch != following.epoch:
+                row.end_frame = schedule.frame_at(row.epoch, following.output.profile, ended)
+            row.save(update_fields=["end_frame", "ended_at"])
 
     def _keep_sessions(self, node: str, report: OutputReport) -> None:
         """One row for each connection; the rows of connections that are gone get their end."""

@@ -96,6 +96,27 @@ def test_a_stretch_on_air_is_one_row_however_often_it_is_told(ports, outputs):
     assert (row.ended_at - row.started_at).total_seconds() == 3.0
 
 
+def test_a_row_that_its_process_could_not_end_is_over_where_the_next_one_begins(ports, outputs):
+    output = outputs[0]
+    ports.report("n", [on_air(output, as_run=(Aired("a", "First", 60, None),))])
+    ports.report("n", [on_air(output, as_run=(Aired("b", "Second", 120, None),))])
+    rows = list(AsRun.objects.order_by("start_frame").values_list("start_frame", "end_frame"))
+    assert rows == [(60, 120), (120, None)]
+
+
+def test_the_node_that_was_taken_over_says_how_far_it_came_and_nothing_else(ports, outputs):
+    output, old = outputs[0], outputs[0].token
+    ports.report("n", [on_air(output, as_run=(Aired("a", "First", 60, None),))])
+    Output.objects.filter(pk=output.pk).update(token=old + 1, node="other")
+    words = (Aired("a", "First", 60, 131, "node.lease_lost"), Aired("b", "Never", 131, 140))
+    ports.report("n", [on_air(output, as_run=words, bytes_acked=1)])
+    row = AsRun.objects.get()
+    assert (row.token, row.end_frame, row.cause) == (old, 131, "node.lease_lost")
+    assert row.ended_at is not None
+    output.refresh_from_db()
+    assert output.bytes_acked != 1
+
+
 def test_every_metric_is_explained_and_every_output_is_exposed(ports, outputs):
     ports.report("n", [on_air(output) for output in outputs])
     figures = {"outputs": 3, "bounds_ms": [1, 5], "lateness": [4, 6, 7]}

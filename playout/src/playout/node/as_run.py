@@ -1,79 +1,101 @@
-"""What one output really sent, item by item: pure bookkeeping over the clock's placements."""
+"""What one output really sent, item by item: pure bookkeeping over what its feeds tell."""
 
 from __future__ import annotations
 
 from collections import deque
 
+from playout.pump import aired
 from playout.supervisor.ports import Aired
-from playout.timeline.programme import Programme
-from playout.timeline.resolve import placement_at
 
 MAX_ROWS = 500
-_MAX_STEPS = 200
+_MAX_CAUSES = 100
+_MAX_CUT = 16
+"""Rows of a session that can still turn out not to have arrived, or not wholly."""
 
 
 class AsRun:
-    """Rows of one output, oldest first.
+    """Rows of one output, oldest first: one for each stretch of an item that was aired alike.
 
-    While it is on air, `advance` opens and closes rows along the programme; `stop` closes the open
-    row when the session ends. A row is told when it opens (without an end) and when it closes.
+    `sent` is told of stretches of pictures, those that are over and the one that is on; `stop` of
+    the end of a session. A row is told when it begins (without an end) and when it is over.
     """
 
     def __init__(self) -> None:
-        self._open: Aired | None = None
-        self._open_until = 0
+        self._stretch: aired.Aired | None = None
+        """What is on, from the beginning of its row to where it has come."""
+        self._row: Aired | None = None
+        self._over: deque[Aired] = deque(maxlen=_MAX_CUT)
+        """Rows of this session that are over."""
         self._causes: dict[str, str] = {}
         self._rows: deque[Aired] = deque(maxlen=MAX_ROWS)
+        self._told: deque[int] = deque(maxlen=_MAX_CUT)
+        """Where rows begin that were told last."""
 
-    def advance(self, programme: Programme, frame: int) -> None:
-        """The output is on air at `frame` of the programme."""
-        for _ in range(_MAX_STEPS):
-            if self._open is not None:
-                if frame < self._open_until:
-                    return
-                begin = self._open_until
-                self._close(begin)
-            else:
-                begin = frame
-            placement = placement_at(programme, begin)
-            if placement is None:
-                return
-            cause = self._causes.pop(placement.item.id, "")
-            self._open = Aired(placement.item.id, placement.item.title, begin, None, cause)
-            self._open_until = placement.end
-            self._rows.append(self._open)
+    def sent(self, stretch: aired.Aired) -> None:
+        """Pictures up to `stretch.end` were given to the connection."""
+        has = self._stretch
+        if has is not None and _is_one(has, stretch) and stretch.begin <= has.end:
+            self._stretch = has if stretch.end <= has.end else stretch
+            return
+        self._close()
+        cause = self._causes.pop(stretch.item_id, "") or stretch.cause
+        self._stretch = stretch
+        self._row = Aired(stretch.item_id, stretch.title, stretch.begin, None, cause)
+        self._rows.append(self._row)
 
     def deviate(self, item_id: str, cause: str) -> None:
-        """The item is replaced by something else; `cause` is the error's code."""
-        has = self._open
+        """Something of the item's row is replaced, such as its sound; `cause` is an error's code.
+
+        It counts for the row that is on, or else for the next one of that item.
+        """
+        has = self._row
         if has is not None and has.item_id == item_id:
-            self._open = Aired(has.item_id, has.title, has.start_frame, None, cause)
-            self._rows.append(self._open)
+            self._row = Aired(has.item_id, has.title, has.start_frame, None, has.cause or cause)
+            self._rows.append(self._row)
         else:
             self._causes[item_id] = cause
-
-    def cut(self, frame: int) -> None:
-        """The programme was changed: what follows `frame` may be another item."""
-        self._open_until = min(self._open_until, max(frame, self._start()))
+            if len(self._causes) > _MAX_CAUSES:
+                del self._causes[next(iter(self._causes))]
 
     def stop(self, frame: int, cause: str) -> None:
-        """The session ended at about `frame`; `cause` is empty when that was wanted."""
-        has = self._open
-        if has is not None:
-            self._open = Aired(has.item_id, has.title, has.start_frame, None, has.cause or cause)
-            self._close(max(min(frame, self._open_until), has.start_frame))
+        """The session ended: of what was sent, nothing from `frame` on has arrived.
+
+        `cause` is the code of the error that ended it; empty when that was wanted.
+        """
+        self._close()
+        for row in self._over:
+            end = row.end_frame
+            if end is not None and end > frame:
+                end = max(frame, row.start_frame)
+                told = Aired(row.item_id, row.title, row.start_frame, end, row.cause or cause)
+                self._rows.append(told)
+        if cause and self._over and self._over[-1].end_frame == frame:
+            last = self._over[-1]
+            self._rows.append(
+                Aired(last.item_id, last.title, last.start_frame, frame, last.cause or cause)
+            )
+        self._over.clear()
 
     def take(self) -> tuple[Aired, ...]:
         """The rows that are new or changed since the last call."""
         rows = {row.start_frame: row for row in self._rows}
+        for start in [start for start, row in rows.items() if row.end_frame == start]:
+            # Nothing of it arrived, and nobody has heard of it.
+            if start not in self._told:
+                del rows[start]
         self._rows.clear()
-        return tuple(rows.values())
+        self._told.extend(rows)
+        return tuple(rows[start] for start in sorted(rows))
 
-    def _start(self) -> int:
-        return self._open.start_frame if self._open is not None else 0
+    def _close(self) -> None:
+        has, stretch = self._row, self._stretch
+        if has is not None and stretch is not None:
+            row = Aired(has.item_id, has.title, has.start_frame, stretch.end, has.cause)
+            self._rows.append(row)
+            self._over.append(row)
+        self._row = self._stretch = None
 
-    def _close(self, end: int) -> None:
-        has = self._open
-        if has is not None:
-            self._rows.append(Aired(has.item_id, has.title, has.start_frame, end, has.cause))
-        self._open = None
+
+def _is_one(one: aired.Aired, other: aired.Aired) -> bool:
+    """Whether both belong to one row: cards over an item do not divide it."""
+    return (one.item_id, one.place, one.cause) == (other.item_id, other.place, other.cause)

@@ -16,7 +16,7 @@ from playout.node.journal import Journal
 from playout.publisher.address import Address
 from playout.publisher.output import Output, OutputOptions
 from playout.publisher.session import Progress
-from playout.pump.aired import Substitution
+from playout.pump.aired import Aired, Substitution
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
 from playout.supervisor.ports import DesiredOutput, OutputEvent, OutputReport
@@ -72,6 +72,7 @@ class PumpedOutput:
             options=pump.options,
             may_send=self._may_send if self.slot else pump.may_send,
             wheel=pump.wheel,
+            on_aired=self._aired,
             on_enter=self._entered if self.slot else None,
         )
         self.task: asyncio.Task[None] | None = None
@@ -94,6 +95,10 @@ class PumpedOutput:
         if journal is not None:
             journal.serve(self.slot)
         return self._pump.may_send()
+
+    def _aired(self, aired: Aired) -> None:
+        if aired.kind is TrackKind.VIDEO:
+            self._as_run.sent(aired)
 
     def _entered(self, kind: TrackKind, track: Track | None) -> None:
         journal = self._pump.journal
@@ -128,7 +133,7 @@ class PumpedOutput:
 
     def lost(self, error: PlayoutError, retry_seconds: float) -> None:
         """See `Listener`."""
-        self._as_run.stop(self._frame(), error.code)
+        self._as_run.stop(self.output.aired_until, error.code)
         self._error = error
         self._was_lost = True
         self._on_air_since_ns = 0
@@ -140,7 +145,7 @@ class PumpedOutput:
 
     def missing(self, error: PlayoutError) -> None:
         """See `Listener`."""
-        self._as_run.stop(self._frame(), error.code)
+        self._as_run.stop(self.output.aired_until, error.code)
         self._error = error
         if error.code != self._repeated[0]:
             self._note("media.missing", str(error), code=error.code)
@@ -156,7 +161,7 @@ class PumpedOutput:
 
     def ended(self) -> None:
         """See `Listener`."""
-        self._as_run.stop(self._frame(), "")
+        self._as_run.stop(self.output.aired_until, "")
         self._on_air_since_ns = 0
         if self.stopping:
             self._note("session.stopped", "Stopped as asked.")
@@ -168,7 +173,8 @@ class PumpedOutput:
     def substituted(self, substitution: Substitution) -> None:
         """See `Listener`."""
         error = substitution.error
-        self._as_run.deviate(substitution.item_id, error.code)
+        if substitution.kind is TrackKind.AUDIO:
+            self._as_run.deviate(substitution.item_id, error.code)
         if (substitution.item_id, error.code) == self._repeated:
             return
         self._repeated = (substitution.item_id, error.code)
@@ -197,7 +203,6 @@ class PumpedOutput:
         """Take a new token, generation or programme without touching the connection."""
         if desired.programme is not None and desired.programme != self.output.programme:
             self.output.replace_programme(desired.programme)
-            self._as_run.cut(self._frame())
         self.desired = desired
 
     def continues(self, desired: DesiredOutput, address: Address) -> bool:
@@ -229,11 +234,6 @@ class PumpedOutput:
         self.state = after(self.state, happening)
         self._pump.report_soon(self.desired.output_id)
 
-    def _frame(self) -> int:
-        """The video frame that is due by the clock."""
-        rate = self.output.programme.video_rate
-        return max(0, self.output.now_ms()) * rate.numerator // (1000 * rate.denominator)
-
     def _totals(self) -> tuple[int, int, int]:
         progress = self._progress
         joins, jumps, substitutions = self._earlier
@@ -262,8 +262,8 @@ class PumpedOutput:
             rate = self.output.programme.audio_rate
             heard_ms = max(0, self.output.now_ms() - frame_ms(heard.start, rate))
         live = self.state in (OutputState.ON_AIR, OutputState.DEGRADED)
-        if live:
-            self._as_run.advance(self.output.programme, self._frame())
+        if (airing := self.output.airing()) is not None:
+            self._as_run.sent(airing)
         return OutputReport(
             output_id=self.desired.output_id,
             token=self.desired.token,

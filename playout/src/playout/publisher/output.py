@@ -131,6 +131,8 @@ class Output:
         self._addresses = (address, *fallbacks)
         self.programme = programme
         self.sessions = 0
+        self.aired_until = 0
+        """The first video frame that the last session did not bring to the far end in full."""
         self._on_aired = on_aired
         self._on_enter = on_enter
         self._shelf = shelf
@@ -160,6 +162,10 @@ class Output:
     def now_ms(self) -> int:
         """Milliseconds since the programme's epoch, on the clock that paces it."""
         return (self._environment.monotonic_ns() - self._epoch()) // 1_000_000
+
+    def airing(self) -> Aired | None:
+        """What the session sends, up to what was given to the connection; None between sessions."""
+        return self._feed.airing(TrackKind.VIDEO) if self._feed is not None else None
 
     def now_and_next(self) -> tuple[Placement | None, Placement | None]:
         """What the programme shows now, and what follows."""
@@ -320,6 +326,9 @@ class Output:
             self._resume_at = session.gives_way_at
         finally:
             self._feed = None
+            if session.progress.connected_ns:
+                self.aired_until = feed.sent_before(session.unsent_bytes)
+                feed.close()
             if self._on_enter is not None:
                 for kind in TrackKind:
                     self._on_enter(kind, None)

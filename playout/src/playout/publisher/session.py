@@ -186,6 +186,8 @@ class Session:
         self._sampled = False
         self.gives_way_at: int | None = None
         """The frame at which a planned successor goes on, once this session was asked to end."""
+        self.unsent_bytes = 0
+        """What the far end had not taken when the session was over."""
         self.progress = Progress()
 
     # -- life -------------------------------------------------------------------------------
@@ -219,7 +221,14 @@ class Session:
                 if everything_arrived:
                     transport.close()
                 else:
+                    self._count_unsent()
                     transport.abort()
+
+    def _count_unsent(self) -> None:
+        # A socket that the far end has reset still knows what was acknowledged.
+        with contextlib.suppress(OSError):
+            self._transport.acked_bytes()
+        self.unsent_bytes = self._transport.unsent_bytes()
 
     def stop(self) -> None:
         """End the session as soon as the message in flight is out; `run` then returns."""

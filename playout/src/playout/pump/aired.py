@@ -47,7 +47,7 @@ class Substitution:
 
 @dataclass(frozen=True, slots=True)
 class Aired:
-    """One stretch that went on air, complete; told when something else begins."""
+    """One stretch that was sent; told when something else begins."""
 
     kind: TrackKind
     item_id: str
@@ -63,3 +63,5 @@ class Aired:
     """Code of the error that brought the substitute."""
     card: str = ""
     """Title of the card that was shown."""
+    place: int = 0
+    """Where the programme has the beginning of the item, on the same grid."""

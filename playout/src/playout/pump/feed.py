@@ -130,8 +130,8 @@ class Feed:
         self._good: _Shown | None = None
         self._good_sound: _Heard | None = None
         self._noted: dict[TrackKind, tuple[object, ...]] = {}
-        self._log: dict[TrackKind, tuple[Aired, int]] = {}
-        """What is on, and where its placement starts."""
+        self._log: dict[TrackKind, Aired] = {}
+        """What is on; its end is not known yet."""
         self._size: tuple[int, int] | None = None
         self.ended = False
         """No pictures are left."""
@@ -139,8 +139,10 @@ class Feed:
         self._look_ms = 0
         self.joins = 0
         """Items that followed another within this feed."""
-        self._before: tuple[int, int | None, bytes, int | None, bytes] = (0, None, b"", None, b"")
-        """The next frame, and what each lane had sent, before the last `take`."""
+        self._before: tuple[int, int | None, bytes, int | None, bytes, int] = (
+            0, None, b"", None, b"", 0
+        )  # fmt: skip
+        """The next frame, what each lane had sent, and until when, before the last `take`."""
 
     # -- where it is ------------------------------------------------------------------------
 
@@ -206,7 +208,7 @@ class Feed:
         frame that came next then; the feed must `jump` before anything else is taken.
         """
         video, audio = self._video, self._audio
-        frame, video_ms, video_header, audio_ms, audio_header = self._before
+        frame, video_ms, video_header, audio_ms, audio_header, _ = self._before
         for lane in (video, audio):
             if lane.track is not None:
                 self._shelf.forget(lane.track)
@@ -237,6 +239,40 @@ class Feed:
         """Tell `on_aired` of what is on; nothing is taken afterwards."""
         for lane in (self._video, self._audio):
             self._tell_aired(lane.kind, lane.at)
+
+    def airing(self, kind: TrackKind) -> Aired | None:
+        """What is on, up to what was taken last; None before the first of it."""
+        on, at = self._log.get(kind), self._lanes[kind].at
+        return None if on is None or at <= on.begin else replace(on, end=at)
+
+    def sent_before(self, unsent_bytes: int) -> int:
+        """The first video frame that has not left in full, when of all that was taken the last
+        `unsent_bytes` have not.
+
+        Looks back over a few seconds of one or two stretches; what is older counts as sent.
+        """
+        frame = self._video.at
+        if unsent_bytes <= 0:
+            return frame
+        took_ms = self.sent_until_ms - self._before[5]
+        end_ms = self.sent_until_ms
+        while unsent_bytes > 0:
+            # The last `take` is known; those before it are held to have been like it.
+            begin_ms = end_ms - (took_ms if 0 < took_ms <= _LOOK_MS else INTERLEAVE_MS)
+            runs = [*range(begin_ms, end_ms, INTERLEAVE_MS), end_ms]
+            for run in reversed(range(len(runs) - 1)):
+                sounds = self._audio.taken(runs[run], runs[run + 1])
+                pictures = self._video.taken(runs[run], runs[run + 1])
+                if sounds is None and pictures is None:
+                    return frame
+                unsent_bytes -= sum(size for _, size in sounds or ())
+                for picture, size in reversed(pictures or ()):
+                    if unsent_bytes <= 0:
+                        return frame
+                    frame = picture
+                    unsent_bytes -= size
+            end_ms = begin_ms
+        return frame
 
     def _move(self, frame: int, *, forward: bool) -> None:
         self.close()
@@ -724,26 +760,24 @@ class Feed:
             new = Aired(
                 kind, item.id, item.title, frame, frame, shown.rung,
                 shown.item.id if shown.rung is not None else "", shown.cause, shown.card or "",
+                shown.placement.start,
             )  # fmt: skip
-            place = shown.placement.start
         else:
             heard = self._heard
             if heard is None:
                 return
             new = Aired(
                 kind, heard.wanted.item_id, heard.wanted.title, frame, frame, heard.rung,
-                heard.filled_by, heard.cause,
+                heard.filled_by, heard.cause, place=heard.wanted.start,
             )  # fmt: skip
-            place = heard.wanted.start
         if kind in self._log:
-            before, its_place = self._log[kind]
-            if its_place == place and replace(before, begin=frame, end=frame) == new:
+            if replace(self._log[kind], begin=frame, end=frame) == new:
                 return
             self._tell_aired(kind, frame)
-        self._log[kind] = new, place
+        self._log[kind] = new
 
     def _tell_aired(self, kind: TrackKind, end: int) -> None:
-        on, _ = self._log.pop(kind, (None, 0))
+        on = self._log.pop(kind, None)
         if on is not None and self._on_aired is not None and end > on.begin:
             self._on_aired(replace(on, end=end))
 
@@ -757,7 +791,8 @@ class Feed:
         video, audio = self._video, self._audio
         pictures, sounds = video.track, audio.track
         self._before = (
-            video.start + video.next, video.last_ms, video.header, audio.last_ms, audio.header
+            video.start + video.next, video.last_ms, video.header, audio.last_ms, audio.header,
+            self.sent_until_ms,
         )  # fmt: skip
         if (
             pictures is None

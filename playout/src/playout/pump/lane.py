@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from fractions import Fraction
+from typing import NamedTuple
 
 from playout.media import TrackKind
 from playout.timebase import frame_ms
@@ -17,6 +18,16 @@ _CARRIED_MS = 3
 """A delta that is off by more is a real gap."""
 
 
+class _Left(NamedTuple):
+    """Messages `first` up to `end` of a track whose message 0 fell on frame `start`."""
+
+    track: Track
+    start: int
+    base_ms: int
+    first: int
+    end: int
+
+
 class Lane:
     """Pictures or sound: a cursor in one track at a time, and a clock of deltas of its own.
 
@@ -25,8 +36,8 @@ class Lane:
 
     __slots__ = (
         "base_ms", "cadence", "end", "end_ms", "first", "header", "kind", "last_ms", "late",
-        "missing", "next", "origin_ms", "patches", "prelude", "rate", "retimed", "start", "stop",
-        "track",
+        "left", "missing", "next", "origin_ms", "patches", "prelude", "rate", "retimed", "start",
+        "stop", "track",
     )  # fmt: skip
 
     def __init__(self, kind: TrackKind, rate: Fraction, origin_ms: int) -> None:
@@ -49,6 +60,8 @@ class Lane:
         self.patches: dict[int, int] = {}
         self.retimed: dict[int, int] = {}
         """Composition times of pictures that would be shown behind the end of the stretch."""
+        self.left: _Left | None = None
+        """What was taken of the stretch before this one."""
         self.missing: frozenset[int] = NONE_MISSING
         """The missing blocks of the track when somebody last looked."""
 
@@ -59,7 +72,7 @@ class Lane:
 
     def enter(self, track: Track, start: int, begin: int, end: int) -> None:
         """Go on with `track`, whose message 0 falls on frame `start`, from `begin` to `end`."""
-        self._settle()
+        self._leave()
         timestamps = track.timestamps
         self.track = track
         self.missing = track.blocks.missing
@@ -137,13 +150,38 @@ class Lane:
 
     def pause(self, begin: int, end: int) -> None:
         """Have nothing to send from `begin` to `end`."""
-        self._settle()
+        self._leave()
         self.track = None
         self.prelude = None
         self.patches, self.retimed = {}, {}
         self.start, self.first, self.next, self.stop = begin, 0, 0, 0
         self.end = end
         self.end_ms = self.origin_ms + frame_ms(end, self.rate)
+
+    def _leave(self) -> None:
+        self._settle()
+        if self.track is not None and self.next > self.first:
+            self.left = _Left(self.track, self.start, self.base_ms, self.first, self.next)
+
+    def taken(self, from_ms: int, until_ms: int) -> list[tuple[int, int]] | None:
+        """Frame and bytes of each message that was taken and is due in that time, in order.
+
+        None when everything taken that is still known is later.
+        """
+        found: list[tuple[int, int]] = []
+        is_known = False
+        stretches = [self.left] if self.left is not None else []
+        if self.track is not None and self.next > self.first:
+            stretches.append(_Left(self.track, self.start, self.base_ms, self.first, self.next))
+        for track, start, base_ms, first, end in stretches:
+            if track.index_size() < track.index_bytes:
+                continue  # cut short: reading it would end the process
+            times, offsets = track.timestamps, track.offsets
+            is_known = is_known or base_ms + times[first] < until_ms
+            begin = bisect_left(times, from_ms - base_ms, first, end)
+            last = bisect_left(times, until_ms - base_ms, first, end)
+            found += [(start + n, offsets[n + 1] - offsets[n]) for n in range(begin, last)]
+        return found if is_known else None
 
     def _settle(self) -> None:
         """A millisecond that a join borrowed and was cut off from giving back is still owed."""
