@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import threading
 import time
 from dataclasses import replace
@@ -192,3 +195,27 @@ async def test_a_store_that_never_answers_holds_up_nothing_for_long(scene):
         assert "o" in scene.pumps.outputs
     finally:
         answered.set()
+
+
+async def test_an_answer_that_fails_after_control_was_ended_is_nobodys_error(scene):
+    complaints, asked, go_on = [], threading.Event(), threading.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, about: complaints.append(about))
+
+    def claim(node, limit):
+        asked.set()
+        go_on.wait(5)
+        raise ConnectionError("the store was cut")
+
+    scene.store.claim = claim
+    sweep = asyncio.create_task(scene.supervisor.sweep())
+    await asyncio.to_thread(asked.wait, 5)
+    sweep.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweep
+    go_on.set()
+    await asyncio.to_thread(scene.supervisor._store.shutdown)
+    await asyncio.sleep(0)
+    scene.supervisor._busy = None
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []

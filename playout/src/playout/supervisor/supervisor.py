@@ -329,9 +329,10 @@ class Supervisor:
             raise TimeoutError("an earlier question is still without an answer")
         asked = asyncio.get_running_loop().run_in_executor(self._store, work)
         self._busy = asked  # type: ignore[assignment]
+        # Also when we are ended meanwhile: the store may answer, or fail, when nobody waits.
+        asked.add_done_callback(_forget_answer)
         done, _ = await asyncio.wait((asked,), timeout=self._timing.answer)
         if not done:
-            asked.add_done_callback(_forget_answer)
             raise TimeoutError("no answer in time")
         return asked.result()
 
