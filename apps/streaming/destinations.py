@@ -149,6 +149,22 @@ def backup_of(address: str) -> str | None:
     )
 
 
+def fallback_of(address: str, *, backup: str = "") -> str | None:
+    """Where to publish with the same key while `address` cannot be reached; None for nowhere.
+
+    `backup` is what YouTube itself named as the backup entry of the key, where it is known. One
+    that the policy of this installation forbids is none.
+    """
+    fallback = backup or backup_of(address)
+    if fallback is None or parse(fallback) == parse(address):
+        return None
+    try:
+        check(fallback)
+    except DestinationRefused:
+        return None
+    return fallback
+
+
 def key_hint(key: str) -> str:
     """The last four characters, when that leaves at least twelve unknown."""
     return key[-4:] if len(key) >= 16 else ""

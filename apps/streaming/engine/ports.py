@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
@@ -20,17 +20,17 @@ from django.db.models import F
 from django.db.models.functions import Greatest, Now
 
 from apps.core.wake import wake_task_on_commit
-from apps.streaming import destinations, lease, schedule
+from apps.streaming import destinations, lease, schedule, selectors
 from apps.streaming.models import (
     AsRun,
     Desired,
     Event,
     Node,
     Output,
-    ProgrammeVersion,
     Session,
     State,
 )
+from apps.youtube import selectors as youtube
 from playout import clock
 from playout.errors import AddressNotAllowed
 from playout.supervisor.ports import DesiredOutput, Lease, OutputReport
@@ -78,6 +78,7 @@ class _Wish:
     generation: int
     address: str
     key: str = field(repr=False)
+    fallbacks: tuple[str, ...]
     programme: Programme | None
     """With ids of tracks."""
     label: str
@@ -212,6 +213,7 @@ class DatabaseEngine:
                     programme=self._programme(row, wish) if wish else None,
                     label=wish.label if wish else "",
                     stream_id=wish.stream_id if wish else "",
+                    fallbacks=wish.fallbacks if wish else (),
                 )
             )
         return found
@@ -239,14 +241,10 @@ class DatabaseEngine:
                 .select_related("stream", "destination")
                 .defer("destination__key")
             )
-            versions: dict[UUID, list[ProgrammeVersion]] = {}
-            for version in ProgrammeVersion.objects.filter(
-                stream__in={output.stream_id for output in outputs},
-                epoch=F("stream__timeline_epoch"),
-            ).order_by("effective_from"):
-                versions.setdefault(version.stream_id, []).append(version)
             for output in outputs:
-                self._learn(output, versions.get(output.stream_id, []))
+                self._learn(output)
+            self._learn_fallbacks(outputs)
+            self._learn_programmes(outputs)
         return [row for row in rows if row.pk in self._wishes or row.desired != Desired.ON], (
             self._to_give_away(node, rows)
         )
@@ -263,7 +261,8 @@ class DatabaseEngine:
             return None
         return min((output.pk for output in outputs if output.desired == Desired.ON), default=None)
 
-    def _learn(self, output: Output, versions: list[ProgrammeVersion]) -> None:
+    def _learn(self, output: Output) -> None:
+        """Where it goes, and with what key."""
         address = key = ""
         try:
             destinations.check(output.destination.address)
@@ -276,23 +275,50 @@ class DatabaseEngine:
             self._refused[output.pk] = (KEY_UNREADABLE, _KEY_UNREADABLE_TEXT)
         else:
             self._refused.pop(output.pk, None)
-        programme = None
-        if output.stream.timeline_epoch is not None and versions:
-            programme = schedule.programme(
-                epoch=output.stream.timeline_epoch,
-                profile=output.profile,
-                versions=versions,
-                since_ns=self._utc_ns() - REPLAY_NS,
-            )
         self._located.pop(output.pk, None)
         self._wishes[output.pk] = _Wish(
             generation=output.generation,
             address=address,
             key=key,
-            programme=programme,
+            fallbacks=(),
+            programme=None,
             label=output.stream.title,
             stream_id=str(output.stream_id),
         )
+
+    def _learn_fallbacks(self, outputs: Sequence[Output]) -> None:
+        """Backup entries that no output of its own uses: two queries, however many outputs."""
+        named = youtube.backup_addresses(
+            key for output in outputs if (key := output.destination.ingest_key) is not None
+        )
+        found: dict[UUID, tuple[str, str]] = {}
+        for output in outputs:
+            wish, ingest_key = self._wishes[output.pk], output.destination.ingest_key
+            if not wish.address:
+                continue
+            backup = named.get(ingest_key, "") if ingest_key is not None else ""
+            address = destinations.fallback_of(wish.address, backup=backup)
+            if address is not None:
+                found[output.pk] = address, destinations.fingerprint(address, wish.key)
+        used = selectors.publishing_points_in_use({point for _, point in found.values()})
+        for pk, (address, point) in found.items():
+            if point not in used:
+                self._wishes[pk] = replace(self._wishes[pk], fallbacks=(address,))
+
+    def _learn_programmes(self, outputs: Sequence[Output]) -> None:
+        """What is on and what comes, of all of them: two queries, and no row that is over."""
+        since_ns = self._utc_ns() - REPLAY_NS
+        streams = {output.stream_id: output.stream for output in outputs}
+        versions = selectors.standing_versions_of(
+            streams.values(), since=schedule.from_ns(since_ns)
+        )
+        for output in outputs:
+            epoch, rows = output.stream.timeline_epoch, versions.get(output.stream_id)
+            if epoch is not None and rows:
+                programme = schedule.programme(
+                    epoch=epoch, profile=output.profile, versions=rows, since_ns=since_ns
+                )
+                self._wishes[output.pk] = replace(self._wishes[output.pk], programme=programme)
 
     def _follow(self, wished: Mapping[UUID, _Wish]) -> bool:
         """Say what is on air here, when that has changed and from time to time."""

@@ -191,6 +191,7 @@ def add_destination(
             name=output.destination.name,
         )
         if stream.desired == Desired.ON:
+            _look_again(stream, besides=output)
             try:
                 with transaction.atomic():
                     Output.objects.filter(pk=output.pk).update(
@@ -287,8 +288,18 @@ def remove_destination(*, stream: Stream, output: Output, by: User | None = None
             name=name,
         )
         forget_removed(stream=stream)
+        if stream.desired == Desired.ON:
+            _look_again(stream, besides=found)
         wake_on_commit(CHANNEL, stream.pk)
     return True
+
+
+def _look_again(stream: Stream, *, besides: Output) -> None:
+    """Let nodes read again where the others may go: a fallback may be an output of its own now."""
+    others = selectors.outputs_of(stream).filter(desired=Desired.ON).exclude(pk=besides.pk)
+    Output.objects.filter(pk__in=[other.pk for other in others]).update(
+        generation=F("generation") + 1
+    )
 
 
 def forget_removed(*, stream: Stream | None = None) -> int:

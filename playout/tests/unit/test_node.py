@@ -29,7 +29,8 @@ PROGRAMME = Programme(
 
 
 def test_an_output_survives_the_way_to_the_pump():
-    wish = DesiredOutput("o", 7, True, 3, "rtmps://h/app?backup=1", "k/ey", PROGRAMME, "Lo-fi")
+    wish = DesiredOutput("o", 7, True, 3, "rtmps://h/app?backup=1", "k/ey", PROGRAMME, "Lo-fi",
+                         fallbacks=("rtmps://other/app?backup=1",))  # fmt: skip
     line = encode("set", output=desired_to_json(wish))
     assert line.count(b"\n") == 1
     assert desired_from_json(decode(line)["output"]) == wish

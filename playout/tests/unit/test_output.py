@@ -470,6 +470,66 @@ def test_the_second_address_is_tried_after_two_failures_and_the_first_one_comes_
     simulate(test)
 
 
+def test_from_a_fallback_it_goes_home_at_a_key_frame_once_the_address_answers(simulate) -> None:
+    async def test(world: World) -> None:
+        world.network.change("ingest", refuses=True)
+        output = world.start(fallbacks=(BACKUP,))
+        await asyncio.sleep(10)
+        assert output.used == BACKUP
+        await asyncio.sleep(310)
+        assert len(world.backup.of("key")) == 1, "nothing is risked while nobody answers there"
+        world.network.change("ingest", refuses=False)
+        await asyncio.sleep(300)
+        assert output.used == ADDRESS
+        (away,), (home,) = world.backup.of("key"), world.ingest.of("key")
+        assert away.end == "unpublished"
+        assert_opens_well(home)
+        expected = in_programme(world.programme, 20_000)
+        shown = [a.digest for a in pictures(away, home)]
+        begin = next(n for n in range(500, 1200) if expected[n : n + 9] == shown[:9])
+        assert shown == expected[begin : begin + len(shown)]
+        assert len(world.heard[0].details("lost")) == 2, "the way back costs nothing"
+
+    simulate(test)
+
+
+def test_the_address_itself_is_tried_ever_less_often_when_it_does_not_last(simulate) -> None:
+    async def test(world: World) -> None:
+        world.network.change("ingest", refuses=True)
+        output = world.start(fallbacks=(BACKUP,))
+        await asyncio.sleep(10)
+        world.network.change("ingest", refuses=False)
+        world.ingest.manners.closes_on_publish = True
+        await asyncio.sleep(330)
+        assert output.used == BACKUP
+        heard = world.heard[0]
+        assert len(heard.details("lost")) == 4, "two at the beginning, two on the way back"
+        await asyncio.sleep(330)
+        assert len(heard.details("lost")) == 4
+        await asyncio.sleep(330)
+        assert len(heard.details("lost")) == 6
+        assert output.used == BACKUP
+
+    simulate(test)
+
+
+def test_a_fallback_that_is_taken_away_is_left_at_a_key_frame(simulate) -> None:
+    async def test(world: World) -> None:
+        world.network.change("ingest", refuses=True)
+        output = world.start(fallbacks=(BACKUP,))
+        await asyncio.sleep(10)
+        world.network.change("ingest", refuses=False)
+        output.fallbacks = ()
+        await asyncio.sleep(5)
+        assert [s.end for s in world.backup.of("key")] == ["unpublished"]
+        assert len(world.ingest.publishing) == 1
+        world.network.reset("ingest")
+        await asyncio.sleep(10)
+        assert len(world.backup.of("key")) == 1
+
+    simulate(test)
+
+
 def test_a_defect_of_one_session_is_told_and_the_others_go_on(simulate) -> None:
     async def test(world: World) -> None:
         broken = world.start()

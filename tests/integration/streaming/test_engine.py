@@ -5,9 +5,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.models.signals import post_init
 from django.utils import timezone
 
-from apps.streaming import engine, lease, schedule
+from apps.streaming import engine, lease, schedule, selectors, stream_manager
 from apps.streaming.models import (
     Desired,
     Destination,
@@ -19,6 +20,7 @@ from apps.streaming.models import (
     State,
     Stream,
 )
+from apps.youtube.models import Channel, IngestKey
 from playout.supervisor.ports import Lease, OutputEvent, OutputReport
 from playout.supervisor.states import OutputState
 
@@ -535,3 +537,93 @@ def test_lease_objects_carry_plain_ids(ports, output):
     lease_ = only(ports.claim("node-1", 10))
     assert UUID(lease_.output_id) == output.pk
     assert lease.TTL > lease.GRACE
+
+
+# -- fallbacks, and many at once ----------------------------------------------------------------
+
+YOUTUBE = "rtmps://a.rtmps.youtube.com:443/live2"
+BACKUP = "rtmps://b.rtmps.youtube.com:443/live2?backup=1"
+
+
+def test_an_output_to_youtube_may_fall_back_to_the_backup_entry(ports, workspace):
+    make_output(workspace, address=YOUTUBE)
+    wish = only(ports.desired("node-1", ports.claim("node-1", 10)))
+    assert (wish.address, wish.fallbacks) == (YOUTUBE, (BACKUP,))
+
+
+def test_the_backup_entry_that_youtube_named_for_a_key_goes_before_the_usual_one(
+    ports, workspace, settings
+):
+    settings.DESTINATION_ALLOWLIST = ["127.0.0.1:19350", "127.0.0.1:19351"]
+    channel = Channel.objects.create(
+        workspace=workspace, title="Mine", youtube_id="UC1", state_since=timezone.now()
+    )
+    named = "rtmp://127.0.0.1:19351/live?backup=1"
+    key = IngestKey.objects.create(
+        workspace=workspace, channel=channel, marker="m", backup_address=named
+    )
+    output = make_output(workspace)
+    Destination.objects.filter(pk=output.destination_id).update(ingest_key=key.pk)
+    leases = ports.claim("node-1", 10)
+    assert only(ports.desired("node-1", leases)).fallbacks == (named,)
+    settings.DESTINATION_ALLOWLIST = ["127.0.0.1:19350"]
+    Output.objects.update(generation=2)
+    assert only(ports.desired("node-1", leases)).fallbacks == ()
+
+
+def test_no_output_falls_back_to_where_another_one_publishes(ports, workspace):
+    first = make_output(workspace, address=YOUTUBE)
+    leases = ports.claim("node-1", 10)
+    assert only(ports.desired("node-1", leases)).fallbacks == (BACKUP,)
+    backup = stream_manager.add_backup(stream=first.stream, output=first)
+    assert only(ports.desired("node-1", leases)).fallbacks == ()
+    stream_manager.remove_destination(stream=first.stream, output=backup)
+    assert only(ports.desired("node-1", leases)).fallbacks == (BACKUP,)
+
+
+def test_a_first_sweep_over_many_streams_reads_no_version_that_is_over(
+    ports, workspace, django_assert_num_queries
+):
+    for n in range(12):
+        output = make_output(workspace, key=f"key-{n}", address=YOUTUBE)
+        stream = output.stream
+        epoch = stream.timeline_epoch - timedelta(hours=1)
+        Stream.objects.filter(pk=stream.pk).update(timeline_epoch=epoch)
+        stream.versions.update(epoch=epoch)
+        (first,) = stream.versions.all()
+        ProgrammeVersion.objects.bulk_create(
+            ProgrammeVersion(
+                stream=stream, n=number, epoch=epoch, profile=PROFILE, items=first.items,
+                effective_from=(number - 1) * 1000,
+            )
+            for number in range(2, 111)
+        )  # fmt: skip
+    leases = ports.claim("node-1", 20)
+    made = []
+    post_init.connect(lambda **about: made.append(about), ProgrammeVersion, weak=False,
+                      dispatch_uid="count")  # fmt: skip
+    try:
+        # Keys are read one by one, so that one that cannot be decrypted costs no other output.
+        with django_assert_num_queries(6 + 12):
+            wishes = ports.desired("node-1", leases)
+    finally:
+        post_init.disconnect(sender=ProgrammeVersion, dispatch_uid="count")
+    # An hour is 108,000 frames: the 109th version has begun, the 110th has not; one minute back.
+    assert {len(wish.programme.versions) for wish in wishes} == {4}
+    assert len(made) == 12 * 4
+
+
+def test_versions_of_many_streams_are_those_of_each(workspace):
+    streams = [make_output(workspace, key=f"key-{n}").stream for n in range(3)]
+    for stream, begins in zip(streams, ((500, 400, 90_000), (10, 20, 30), ()), strict=True):
+        for n, effective_from in enumerate(begins, 2):
+            for kind in ("pictures", "sound"):
+                ProgrammeVersion.objects.create(
+                    stream=stream, n=10 * n + (kind == "sound"), kind=kind, profile=PROFILE,
+                    epoch=stream.timeline_epoch, effective_from=effective_from, items=[],
+                )  # fmt: skip
+    since = timezone.now() + timedelta(seconds=30)
+    found = selectors.standing_versions_of(streams, since=since)
+    assert found == {
+        stream.pk: selectors.standing_versions(stream, since=since) for stream in streams
+    }

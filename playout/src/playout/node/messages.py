@@ -62,6 +62,7 @@ def desired_to_json(desired: DesiredOutput) -> Message:
         "key": desired.key,
         "label": desired.label,
         "stream_id": desired.stream_id,
+        "fallbacks": list(desired.fallbacks),
         "programme": desired.programme.to_json() if desired.programme is not None else None,
     }
 
@@ -79,6 +80,7 @@ def desired_from_json(values: Message) -> DesiredOutput:
             key=str(values["key"]),
             label=str(values["label"]),
             stream_id=str(values.get("stream_id", "")),
+            fallbacks=tuple(str(address) for address in values.get("fallbacks", ())),
             programme=Programme.from_json(programme) if programme is not None else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, ProgrammeError) as error:

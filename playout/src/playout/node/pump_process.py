@@ -244,31 +244,43 @@ class Pump:
         except PlayoutError as error:
             self._refuse(desired, programme, error)
             return
+        fallbacks = _fallbacks(desired)
         if existing is not None:
             if existing.continues(desired, address):
-                existing.update(desired)
+                existing.update(desired, fallbacks)
                 self.report_soon(desired.output_id)
                 return
             if existing.task is not None and not existing.task.done():
                 # The successor begins when the old session has said goodbye.
                 existing.stop()
                 self._spawn(
-                    self._succeed(existing, desired, address, programme),
+                    self._succeed(existing, desired, address, programme, fallbacks),
                     f"succeed {desired.output_id}",
                 )
                 return
-        self._start(desired, address, programme)
+        self._start(desired, address, programme, fallbacks)
 
     async def _succeed(
-        self, old: PumpedOutput, desired: DesiredOutput, address: Address, programme: Programme
+        self,
+        old: PumpedOutput,
+        desired: DesiredOutput,
+        address: Address,
+        programme: Programme,
+        fallbacks: Sequence[Address],
     ) -> None:
         if old.task is not None:
             await asyncio.wait((old.task,), timeout=10)
         if self.outputs.get(desired.output_id) in (old, None) and not self._stopped.is_set():
-            self._start(desired, address, programme)
+            self._start(desired, address, programme, fallbacks)
 
-    def _start(self, desired: DesiredOutput, address: Address, programme: Programme) -> None:
-        output = PumpedOutput(desired, address, programme, self)
+    def _start(
+        self,
+        desired: DesiredOutput,
+        address: Address,
+        programme: Programme,
+        fallbacks: Sequence[Address] = (),
+    ) -> None:
+        output = PumpedOutput(desired, address, programme, self, fallbacks)
         self.outputs[desired.output_id] = output
         output.task = self._spawn(self._run(output), f"output {desired.output_id}")
 
@@ -288,7 +300,8 @@ class Pump:
             output.lost(PlayoutError(f"The pump failed: {type(error).__name__}."), 1.0)
             await asyncio.sleep(1.0)
             if self.outputs.get(output.desired.output_id) is output and not output.stopping:
-                self._start(output.desired, output.output.address, output.output.programme)
+                sender = output.output
+                self._start(output.desired, sender.address, sender.programme, sender.fallbacks)
             return
         finally:
             if self.journal is not None:
@@ -377,6 +390,17 @@ class Pump:
             self._lonely_since = clock.monotonic_ns()
             return False
         return clock.monotonic_ns() - self._lonely_since > LONELY_SECONDS * 1e9
+
+
+def _fallbacks(desired: DesiredOutput) -> list[Address]:
+    """The fallbacks that can be understood: one that cannot must not cost the output the others."""
+    found = []
+    for text in desired.fallbacks:
+        try:
+            found.append(parse_address(text, desired.key))
+        except PlayoutError as error:
+            log.warning("A fallback of output %s is left out: %s", desired.output_id, error)
+    return found
 
 
 def spare_the_collector() -> None:

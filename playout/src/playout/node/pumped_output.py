@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 from playout import clock
@@ -55,7 +56,12 @@ class PumpedOutput:
     """An output with its state, its events and its report; the listener of `Output`."""
 
     def __init__(
-        self, desired: DesiredOutput, address: Address, programme: Programme, pump: PumpContext
+        self,
+        desired: DesiredOutput,
+        address: Address,
+        programme: Programme,
+        pump: PumpContext,
+        fallbacks: Sequence[Address] = (),
     ) -> None:
         self.desired = desired
         self.state = OutputState.IDLE
@@ -72,6 +78,7 @@ class PumpedOutput:
             options=pump.options,
             may_send=self._may_send if self.slot else pump.may_send,
             wheel=pump.wheel,
+            fallbacks=fallbacks,
             on_aired=self._aired,
             on_enter=self._entered if self.slot else None,
         )
@@ -119,7 +126,7 @@ class PumpedOutput:
             self._note("session.recovered", "The ingest keeps up again.")
         else:
             again = "again " if self._was_lost else ""
-            self._note("session.on_air", f"On air {again}at {self.output.address.host}.")
+            self._note("session.on_air", f"On air {again}at {self.output.used.host}.")
         self._error = None
         self._repeated = ("", "")
         if self.state is not OutputState.DEGRADED:
@@ -199,8 +206,10 @@ class PumpedOutput:
             self._move(Happening.UNWANTED)
         self.output.stop()
 
-    def update(self, desired: DesiredOutput) -> None:
-        """Take a new token, generation or programme without touching the connection."""
+    def update(self, desired: DesiredOutput, fallbacks: Sequence[Address] = ()) -> None:
+        """Take a new token, generation, programme or fallbacks on the connection that is open."""
+        if tuple(fallbacks) != self.output.fallbacks:
+            self.output.fallbacks = tuple(fallbacks)
         if desired.programme is not None and desired.programme != self.output.programme:
             self.output.replace_programme(desired.programme)
         self.desired = desired

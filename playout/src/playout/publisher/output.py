@@ -50,6 +50,9 @@ FIRST_LOOK_SECONDS = 2.0
 """How long the first media of a session may take to be verified; a disk that hangs takes longer."""
 FAILURES_BEFORE_FALLBACK = 2
 """Attempts at one address before the next one is tried, where there is another."""
+HOME_SECONDS = 300.0
+"""On the air by a fallback, the address itself is tried after so long, and then ever less often."""
+LONGEST_HOME_SECONDS = 3600.0
 FENCED_SECONDS = 0.25
 
 
@@ -110,7 +113,8 @@ class Output:
     """Keeps a programme on air at one address until it ends or `stop` is called.
 
     `fallbacks` are other ways into the same ingest, such as its backup host: they are tried in
-    turn when an address has failed twice, and never while another one works.
+    turn when an address has failed twice, and never while another one works. From a fallback it
+    goes back, at a key frame, when the address itself accepts connections again.
     """
 
     def __init__(
@@ -128,7 +132,13 @@ class Output:
         on_enter: Callable[[TrackKind, Track | None], None] | None = None,
     ) -> None:
         self.address = address
-        self._addresses = (address, *fallbacks)
+        self.used = address
+        """The way in that is, or was last, tried."""
+        self._fallbacks = tuple(fallbacks)
+        self._failures = 0
+        """Attempts in a row that failed, at the way that is tried."""
+        self._returns = 0
+        """How often it has gone back to the address itself since the last one that lasted."""
         self.programme = programme
         self.sessions = 0
         self.aired_until = 0
@@ -191,6 +201,18 @@ class Output:
         if self._session is not None:
             self._session.stop()
 
+    @property
+    def fallbacks(self) -> tuple[Address, ...]:
+        """The other ways in. One that is taken away while it is used is left at a key frame."""
+        return self._fallbacks
+
+    @fallbacks.setter
+    def fallbacks(self, fallbacks: Sequence[Address]) -> None:
+        self._fallbacks = tuple(fallbacks)
+        if self.used not in (self.address, *self._fallbacks):
+            self.used, self._failures = self.address, 0
+            self.rotate()
+
     def rotate(self) -> bool:
         """Change to a new connection at the next key frame; False when there is none to change.
 
@@ -221,13 +243,12 @@ class Output:
             self._listener.connecting()
             self._acknowledged_at = None
             started = loop.time()
-            # Which ways in were tried since the last one that worked, two attempts each.
-            way = attempt // FAILURES_BEFORE_FALLBACK % len(self._addresses)
             try:
-                await self._run_session(self._addresses[way])
+                await self._run_session(self.used)
                 if self._resume_at is None or self._stopped.is_set():
                     break
                 attempt, suspicious, down_since = 0, 0, loop.time()
+                self._failures = 0
                 continue
             except TrackError as error:
                 self._listener.missing(error)
@@ -246,6 +267,9 @@ class Output:
             published = now if self._published_at is None else self._published_at
             if self._acknowledged_at is not None and now - published > stable:
                 attempt, suspicious, down_since = 0, 0, now
+                if self.used == self.address:
+                    self._returns = 0
+                self.used, self._failures = self.address, 0
             elif isinstance(failure, ConnectionLost) and self._published_at is not None:
                 suspicious += 1
                 if suspicious >= SUSPICIOUS_SESSIONS:
@@ -253,6 +277,9 @@ class Output:
                         f"{self.address.host} ends each session within {now - started:.0f} seconds."
                     )
             attempt += 1
+            self._failures += 1
+            if self._failures >= FAILURES_BEFORE_FALLBACK:
+                self._next_way()
             delay = delay_seconds(
                 failure,
                 attempt,
@@ -265,6 +292,35 @@ class Output:
             self._listener.lost(failure, delay * scale)
             await self._pause(delay * scale)
         self._listener.ended()
+
+    def _next_way(self) -> None:
+        ways = (self.address, *self._fallbacks)
+        place = ways.index(self.used) if self.used in ways else -1
+        self.used, self._failures = ways[(place + 1) % len(ways)], 0
+
+    async def _look_home(self, session: Session) -> None:
+        """Leave a fallback for the address itself, at a key frame, once that can be reached.
+
+        It is only connected to, without a word. Where it does not last, the next look comes later.
+        """
+        options = self._options
+        wait = min(HOME_SECONDS * 2**self._returns, LONGEST_HOME_SECONDS) * options.time_scale
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                transport = await self._environment.connect(
+                    self.address,
+                    context=options.tls,
+                    limits=options.limits,
+                    allowed=options.allowed,
+                )
+            except PlayoutError:
+                continue
+            transport.close()
+            if session.rotate():
+                self._returns += 1
+                self.used = self.address
+                return
 
     async def _turn(self) -> None:
         """Wait for our turn among all outputs of the pump; a planned successor goes first."""
@@ -303,6 +359,7 @@ class Output:
             read_ahead=None if options.prefetch is None else ReadAhead(options.prefetch),
         )
         self._session, self._feed = session, feed
+        looking: asyncio.Task[None] | None = None
         try:
             await self._look_ahead(resume_at)
             connecting = asyncio.ensure_future(
@@ -322,9 +379,13 @@ class Output:
                 stopped.cancel()
                 if not connecting.done():
                     connecting.cancel()
+            if address != self.address:
+                looking = asyncio.create_task(self._look_home(session), name="way back")
             await session.run(connecting.result())
             self._resume_at = session.gives_way_at
         finally:
+            if looking is not None:
+                looking.cancel()
             self._feed = None
             if session.progress.connected_ns:
                 self.aired_until = feed.sent_before(session.unsent_bytes)

@@ -45,6 +45,9 @@ class DesiredOutput:
     """How people call the stream, for logs."""
     stream_id: str = ""
     """Outputs of one stream are kept together where that helps."""
+    fallbacks: tuple[str, ...] = ()
+    """Other addresses of the same ingest, for the same key, such as that of its backup host:
+    tried in turn when the address fails, never while another of them is published to."""
 
 
 @dataclass(frozen=True, slots=True)
