@@ -536,7 +536,7 @@ class DatabaseEngine:
         for aired in report.as_run:
             if aired.end_frame is not None:
                 AsRun.objects.filter(
-                    output=report.output_id,
+                    output=UUID(report.output_id),
                     token=report.token,
                     epoch=schedule.from_ns(programme.epoch_ns),
                     start_frame=aired.start_frame,
