@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 import requests
+import time_machine
 from django.core.cache import cache
 from django.utils import timezone
 
@@ -253,6 +254,31 @@ def test_a_sign_in_that_is_not_there_condemns_nothing(wire, service, switch, ret
     finally:
         service.world.behaviour.oauth = "up"
     assert raised.value.retry is retry
+
+
+def test_nobody_asks_for_a_minute_after_five_silences(api, wire, service):
+    service.world.behaviour.api = "down"
+    try:
+        with time_machine.travel(timezone.now(), tick=False) as clock:
+            codes = []
+            for _ in range(7):
+                with pytest.raises(YouTubeError) as raised:
+                    CASES["channels.list"](api, wire)
+                codes.append(raised.value.code)
+                assert raised.value.retry is Retry.SOON
+            assert codes == ["backendError"] * 5 + ["youtube.resting"] * 2
+            # What was not asked costs nothing.
+            assert len(wire.passed) == len(wire.spent) == 5
+            clock.shift(61)
+            with pytest.raises(YouTubeError, match="backendError"):
+                CASES["channels.list"](api, wire)
+            with pytest.raises(YouTubeError, match="resting"):
+                CASES["channels.list"](api, wire)
+            clock.shift(61)
+            service.world.behaviour.api = "up"
+            assert CASES["channels.list"](api, wire)
+    finally:
+        service.world.behaviour.api = "up"
 
 
 READ = "liveBroadcasts.list"

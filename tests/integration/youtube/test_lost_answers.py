@@ -112,6 +112,7 @@ def test_a_removal_whose_answer_is_lost_is_one(stage, show):
         report()
         for feeds in stage.world.feeds.values():
             feeds.clear()
+        stage.feeds.clear()
 
     stage.node = unheard
     shows.go_live(show=show)

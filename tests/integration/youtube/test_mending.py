@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.streaming.models import Output
 from apps.youtube import quota
 from apps.youtube.models import OPERATOR, Alert, Broadcast, ChannelState, IngestKey, Show
-from apps.youtube.services import shows
+from apps.youtube.services import shows, sweeping
 from tests.integration.youtube.conftest import current, make_stream
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +95,7 @@ def test_an_ingest_that_never_gets_active_costs_few_units(stage, show):
         report()
         for feeds in stage.world.feeds.values():
             feeds.clear()
+        stage.feeds.clear()
 
     stage.node = unheard
     stage.run(seconds=3 * 3600, sweep_every=1800)
@@ -102,7 +103,6 @@ def test_an_ingest_that_never_gets_active_costs_few_units(stage, show):
     # Three hours of a look each four seconds would be 2,700.
     assert units() < 300
     stage.node = report
-    stage.feeds.clear()
     stage.run(until=is_live(stage, show), seconds=1000)
 
 
@@ -161,6 +161,35 @@ def test_a_beginning_leaves_the_last_units_to_what_is_on_air(
     stage.run(until=is_live(stage, live), seconds=180)
     assert calls(stage, "liveStreams.insert") == 1
     assert not Broadcast.objects.filter(show=second).exists()
+
+
+def test_an_old_verdict_on_the_picture_is_not_believed(stage, live):
+    (stream,) = stage.world.streams.values()
+    stream.note["health_due"] = stage.world.seconds() + 86_400
+    for age_s, believed in ((300, "good"), (5, "bad")):
+        told = str(int(stage.world.seconds()) - age_s)
+        stream.truth["status"]["healthStatus"] = {"status": "bad", "lastUpdateTimeSeconds": told}
+        stage.world.changed(stream)
+        Show.objects.update(health="good")
+        stage.skip(25)
+        sweeping.read_health(only=[live])
+        assert Show.objects.get().health == believed
+
+
+@pytest.mark.slow
+def test_access_that_is_withdrawn_in_a_rotation_touches_nothing_and_heals(stage, live, as_alice):
+    Show.objects.update(policy="archives", look_at=timezone.now())
+    Broadcast.objects.update(live_at=timezone.now() - timedelta(hours=10, minutes=55))
+    stage.run(until=lambda: bool(stage.broadcasts("ready", "created")), seconds=120)
+    for grant in stage.state()["grants"]:
+        stage.act(f"grants/{grant['id']}/revoke")
+    stage.run(seconds=3 * 3600, sweep_every=600)
+    assert len(stage.broadcasts("live")) == 1
+    assert [alert.code for alert in Alert.objects.all()] == ["channel.reconnect"]
+    stage.connect(as_alice)
+    stage.run(until=lambda: len(stage.broadcasts("complete")) == 1, seconds=600)
+    assert len(stage.broadcasts("live")) == 1
+    assert stage.gaps == []
 
 
 def test_a_fault_of_ours_is_looked_at_again(stage, show, monkeypatch):
