@@ -23,6 +23,7 @@ COSTS = {
     "liveStreams.insert": WRITE_UNITS,
     "liveStreams.update": WRITE_UNITS,
     "liveStreams.delete": WRITE_UNITS,
+    "playlistItems.insert": WRITE_UNITS,
     "playlistItems.list": READ_UNITS,
     "playlists.list": READ_UNITS,
     "thumbnails.set": WRITE_UNITS,

@@ -32,7 +32,8 @@ def get_playlist_for(user: Caller, playlist_id: UUID, role: Role = Role.VIEWER) 
 
     Raises `Http404` for strangers and `PermissionDenied` for members whose role is too low.
     """
-    playlists = Playlist.objects.select_related("workspace").filter(pk=playlist_id)
+    related = ("workspace", "source", "source__channel")
+    playlists = Playlist.objects.select_related(*related).filter(pk=playlist_id)
     playlist = with_role(playlists, user).first()
     if playlist is None:
         raise Http404("There is no such playlist.")

@@ -109,6 +109,10 @@ class PlaylistItem(Record):
     position = models.PositiveIntegerField()
     weight = models.PositiveSmallIntegerField(default=1)
     """Plays in each round of a shuffled programme."""
+    video_id = models.CharField(max_length=64, blank=True)
+    """Of the video at YouTube that it stands for; empty for one that was added by hand."""
+    video_title = models.CharField(max_length=200, blank=True)
+    """How that is called there."""
 
     class Meta:
         ordering = ["position", "created_at"]
@@ -116,6 +120,33 @@ class PlaylistItem(Record):
 
     def __str__(self) -> str:
         return f"{self.position} in {self.playlist_id}"
+
+
+class PlaylistSource(Record):
+    """The list at YouTube whose order a playlist follows, and what of it is not in the library."""
+
+    playlist = models.OneToOneField(Playlist, on_delete=models.CASCADE, related_name="source")
+    channel = models.ForeignKey(
+        "youtube.Channel", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    youtube_id = models.CharField(max_length=64)
+    title = models.CharField(max_length=150)
+    read_at = models.DateTimeField()
+    found_count = models.PositiveIntegerField(default=0)
+    missing_count = models.PositiveIntegerField(default=0)
+    """Videos without a file."""
+    gone_count = models.PositiveIntegerField(default=0)
+    """Deleted or private at YouTube."""
+    missing = models.JSONField(default=list)
+    """The first of the missing: list of {id, title}."""
+
+    def __str__(self) -> str:
+        return f"{self.title} for {self.playlist_id}"
+
+    @property
+    def address(self) -> str:
+        """Of the list at YouTube."""
+        return f"https://www.youtube.com/playlist?list={self.youtube_id}"
 
 
 class Destination(Record):

@@ -18,6 +18,7 @@ from apps.streaming.models import Stream
 from apps.streaming.stream_manager import DestinationBusy, StartRefused
 from apps.youtube.models import IngestKey, Show
 from apps.youtube.signals import (
+    aired_asked,
     boundary_asked,
     encoder_asked,
     key_ready,
@@ -25,7 +26,7 @@ from apps.youtube.signals import (
     show_changed,
     stop_wished,
 )
-from apps.youtube.truth import EncoderFacts
+from apps.youtube.truth import EncoderFacts, WasOn
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,13 @@ def tell_encoder(*, subject: UUID, **_: Any) -> EncoderFacts | None:
     """How what is sent arrives."""
     stream = Stream.objects.filter(pk=subject).first()
     return selectors.encoder_facts(stream) if stream is not None else None
+
+
+@receiver(aired_asked)
+def tell_aired(*, subject: UUID, at: datetime, **_: Any) -> WasOn | None:
+    """What the stream showed then, as its nodes reported."""
+    stream = Stream.objects.filter(pk=subject).first()
+    return selectors.was_on_at(stream, at) if stream is not None else None
 
 
 @receiver(boundary_asked)

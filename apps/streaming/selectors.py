@@ -42,8 +42,10 @@ from apps.streaming.models import (
     State,
     Stream,
 )
+from apps.youtube import selectors as youtube_selectors
+from apps.youtube.audience import Audience
 from apps.youtube.models import Show
-from apps.youtube.truth import Encoder, EncoderFacts
+from apps.youtube.truth import Encoder, EncoderFacts, WasOn
 
 KEY_REFUSED = "ingest.key_rejected"
 """What a node reports when the ingest does not take the key."""
@@ -575,6 +577,37 @@ class AiredRow:
     row: AsRun
     output: Output
     deviation: status.Deviation | None
+    audience: Audience | None = None
+    """Who watched it on YouTube, where that is known."""
+
+
+def was_on_at(stream: Stream, at: datetime) -> WasOn | None:
+    """What was on at YouTube then, as it was reported; else what is on now."""
+    rows = AsRun.objects.filter(
+        Q(ended_at__isnull=True) | Q(ended_at__gt=at), output__stream=stream, started_at__lte=at
+    ).exclude(output__destination__ingest_key=None)
+    row = rows.order_by("-started_at", "-id").first()
+    if row is None:
+        title = encoder_facts(stream).item
+        return WasOn(title) if title else None
+    item_id = _uuid(row.item_id)
+    item = PlaylistItem.objects.filter(pk=item_id).first() if item_id is not None else None
+    return WasOn(row.title, str(item.asset_id) if item is not None else "")
+
+
+def with_audience(stream: Stream, rows: Sequence[AiredRow]) -> list[AiredRow]:
+    """The same with who watched on YouTube: one query."""
+    to_youtube = [each for each in rows if each.output.destination.ingest_key]
+    now = timezone.now()
+    spans = [(each.row.started_at, each.row.ended_at or now) for each in to_youtube]
+    found = dict(
+        zip(
+            (each.row.pk for each in to_youtube),
+            youtube_selectors.audiences_of(stream.pk, spans),
+            strict=True,
+        )
+    )
+    return [replace(each, audience=found.get(each.row.pk)) for each in rows]
 
 
 def aired(receivers: Sequence[Receiver], *, count: int = AIRED_SHOWN) -> list[AiredRow]:

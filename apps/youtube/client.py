@@ -46,6 +46,7 @@ COSTS = {
     "thumbnails.set": 50,
     "playlists.list": 1,
     "playlistItems.list": 1,
+    "playlistItems.insert": 50,
 }
 
 _CACHED_SECONDS = 600

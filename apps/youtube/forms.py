@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -12,7 +13,16 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
 from apps.youtube import selectors, texts
-from apps.youtube.models import Channel, Latency, OAuthClient, OnEnd, Policy, Privacy, Show
+from apps.youtube.models import (
+    Channel,
+    ChannelState,
+    Latency,
+    OAuthClient,
+    OnEnd,
+    Policy,
+    Privacy,
+    Show,
+)
 
 THUMBNAIL_MAX_BYTES = 2 << 20
 
@@ -67,18 +77,63 @@ class OwnClientForm(forms.Form):
             self.fields["secret"].help_text = _("Kept. Enter a new one only to replace it.")
 
 
-class ShowForm(forms.Form):
-    """How a stream is described on YouTube, and how it is kept there."""
+class OfChannelForm(forms.Form):
+    """Something that is on a connected channel."""
 
-    channel = forms.ModelChoiceField(label=_("Channel"), queryset=Channel.objects.none())
-    title = forms.CharField(
-        label=_("Title"),
-        max_length=100,
-        help_text=format_lazy(
-            _("{places} stand for what they name."),
-            places=mark_safe("<code data-own-words>{stream} {channel} {date}</code>"),
-        ),
-    )
+    channel_id = forms.ModelChoiceField(label=_("Channel"), queryset=Channel.objects.none())
+
+    def __init__(
+        self, *args: Any, workspace: Workspace, show: Show | None = None, **kw: Any
+    ) -> None:
+        super().__init__(*args, **kw)
+        connected = selectors.channels_of(workspace).filter(state=ChannelState.CONNECTED)
+        field = self.fields["channel_id"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - declared above
+        field.queryset = connected
+        self._first = show.channel_id if show is not None else None
+
+    @property
+    def channel(self) -> Channel:
+        """The channel that was sent; only of a form that is valid."""
+        found: Channel = self.cleaned_data["channel_id"]
+        return found
+
+    def chosen(self, wanted: str) -> Channel | None:
+        """The channel that the page shows: the one asked for, the show's, or else the first."""
+        channels = list(self.channels)
+        for wish in (wanted, str(self._first)):
+            for one in channels:
+                if str(one.pk) == wish:
+                    return one
+        return channels[0] if channels else None
+
+    @property
+    def channels(self) -> list[Channel]:
+        """Those to choose from."""
+        field = self.fields["channel_id"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - declared above
+        return list(field.queryset or [])
+
+
+class AdoptForm(OfChannelForm):
+    """Which broadcast of a channel is taken over; without one, the channel is only looked at."""
+
+    broadcast = forms.RegexField(r"^[A-Za-z0-9_-]{1,64}$", required=False)
+    at_its_time = forms.BooleanField(required=False)
+
+
+class ListForm(OfChannelForm):
+    """Which playlist of a channel is followed; without one, the channel is only looked at."""
+
+    playlist = forms.RegexField(r"^[A-Za-z0-9_-]{1,64}$", required=False)
+
+
+class DescribedForm(forms.Form):
+    """What viewers read, with places in braces, and a picture."""
+
+    places: tuple[str, ...] = texts.PLACES
+
+    title = forms.CharField(label=_("Title"), max_length=100)
     description = forms.CharField(
         label=_("Description"),
         max_length=4500,
@@ -90,6 +145,100 @@ class ShowForm(forms.Form):
     )
     category_id = forms.ChoiceField(label=_("Category"), choices=CATEGORIES, initial="24")
     privacy = forms.ChoiceField(label=_("Who may watch"), choices=Privacy.choices)
+    thumbnail = forms.FileField(
+        label=_("Thumbnail"),
+        required=False,
+        help_text=_("JPEG or PNG, 1280 × 720, at most 2 MB. Leave it out to keep the present one."),
+        widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png"}),
+    )
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self.fields["title"].help_text = _places_help(self.places)
+
+    def clean_title(self) -> str:
+        """Only places that we can fill."""
+        return checked_template(self.cleaned_data["title"], self.places)
+
+    def clean_description(self) -> str:
+        """Only places that we can fill."""
+        return checked_template(self.cleaned_data["description"], self.places)
+
+    def clean_thumbnail(self) -> bytes | None:
+        """The picture's bytes; None when none was sent."""
+        sent: UploadedFile[bytes] | None = self.cleaned_data.get("thumbnail")
+        if sent is None:
+            return None
+        if (sent.size or 0) > THUMBNAIL_MAX_BYTES:
+            raise forms.ValidationError(_("The picture is larger than 2 MB."))
+        content: bytes = sent.read()
+        if not content.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
+            raise forms.ValidationError(_("The picture is neither a JPEG nor a PNG."))
+        return content
+
+
+def checked_template(text: str, places: tuple[str, ...]) -> str:
+    """The text, when only what we can fill stands in braces. Raises `ValidationError`."""
+    unknown = texts.unknown_places(text, places)
+    if unknown:
+        raise forms.ValidationError(
+            _("{%(word)s} stands for nothing. Use %(places)s."),
+            params={"word": unknown[0][:30], "places": _named(places)},
+        )
+    if "<" in text or ">" in text:
+        raise forms.ValidationError(_("YouTube takes no < or > here."))
+    return text
+
+
+def _named(places: tuple[str, ...]) -> str:
+    return " ".join("{" + place + "}" for place in places)
+
+
+def _places_help(places: tuple[str, ...]) -> Any:
+    return format_lazy(
+        _("{places} stand for what they name."),
+        places=mark_safe(f"<code data-own-words>{_named(places)}</code>"),  # noqa: S308 - our words
+    )
+
+
+class LiveTextsForm(DescribedForm):
+    """Other texts for what is live. What is left as it stands here is not sent."""
+
+    places = texts.PLACES_ON_AIR
+
+    keep = forms.BooleanField(label=_("Use them for the next broadcasts as well"), required=False)
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """What `services.shows.change` takes: only what is other than it was shown."""
+        changed = set(self.changed_data) - {"thumbnail", "keep"}
+        return {name: self.cleaned_data[name] for name in changed}
+
+    @property
+    def lasting_wishes(self) -> dict[str, Any]:
+        """What `services.shows.describe` takes: without what is on only now."""
+        wishes = self.wishes
+        if self.picture:
+            wishes["thumbnail"] = self.picture
+        return {
+            name: value
+            for name, value in wishes.items()
+            if not isinstance(value, str) or not texts.unknown_places(value)
+        }
+
+    @property
+    def picture(self) -> bytes:
+        """The new picture; empty for none."""
+        return self.cleaned_data.get("thumbnail") or b""
+
+
+_PLAYLIST = re.compile(r"(?:.*[?&]list=)?([A-Za-z0-9_-]{2,64})(?:&.*)?")
+
+
+class ShowForm(DescribedForm):
+    """How a stream is described on YouTube, and how it is kept there."""
+
+    channel = forms.ModelChoiceField(label=_("Channel"), queryset=Channel.objects.none())
     policy = forms.ChoiceField(label=_("Address or archive"), choices=Policy.choices)
     on_end = forms.ChoiceField(label=_("When YouTube ends it"), choices=OnEnd.choices)
     latency = forms.ChoiceField(label=_("Latency"), choices=Latency.choices)
@@ -99,12 +248,29 @@ class ShowForm(forms.Form):
         required=False,
         help_text=_("YouTube then switches chat and notifications off."),
     )
-    thumbnail = forms.FileField(
-        label=_("Thumbnail"),
+    after_title = forms.CharField(
+        label=_("Title of the archive"),
+        max_length=100,
         required=False,
-        help_text=_("JPEG or PNG, 1280 × 720, at most 2 MB. Leave it out to keep the present one."),
-        widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png"}),
+        help_text=_places_help(texts.PLACES_AFTER),
     )
+    after_privacy = forms.ChoiceField(
+        label=_("Who may watch the archive"),
+        choices=[("", _("As it was")), *Privacy.choices],
+        required=False,
+    )
+    after_playlist = forms.CharField(
+        label=_("Put the archive into the playlist"),
+        max_length=200,
+        required=False,
+        help_text=_("Its address at YouTube. It must be one of the channel's own."),
+    )
+
+    field_order = (
+        "channel", "title", "description", "tags", "category_id", "privacy", "thumbnail",
+        "policy", "on_end", "latency", "dvr", "made_for_kids",
+        "after_title", "after_privacy", "after_playlist",
+    )  # fmt: skip
 
     def __init__(self, *args: Any, workspace: Workspace, show: Show | None, **kw: Any) -> None:
         initial: dict[str, Any] = {"title": "{stream}", "dvr": True, "category_id": "24"}
@@ -121,37 +287,19 @@ class ShowForm(forms.Form):
         if show is None and (first := channels.first()) is not None:
             self.initial.setdefault("channel", first.pk)
 
-    def clean_title(self) -> str:
+    def clean_after_title(self) -> str:
         """Only places that we can fill."""
-        return self._checked("title")
+        return checked_template(self.cleaned_data["after_title"], texts.PLACES_AFTER)
 
-    def clean_description(self) -> str:
-        """Only places that we can fill."""
-        return self._checked("description")
-
-    def clean_thumbnail(self) -> bytes | None:
-        """The picture's bytes; None when none was sent."""
-        sent: UploadedFile[bytes] | None = self.cleaned_data.get("thumbnail")
-        if sent is None:
-            return None
-        if (sent.size or 0) > THUMBNAIL_MAX_BYTES:
-            raise forms.ValidationError(_("The picture is larger than 2 MB."))
-        content: bytes = sent.read()
-        if not content.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
-            raise forms.ValidationError(_("The picture is neither a JPEG nor a PNG."))
-        return content
-
-    def _checked(self, name: str) -> str:
-        text: str = self.cleaned_data[name]
-        unknown = texts.unknown_places(text)
-        if unknown:
-            raise forms.ValidationError(
-                _("{%(word)s} stands for nothing. Use {stream}, {channel} or {date}."),
-                params={"word": unknown[0][:30]},
-            )
-        if "<" in text or ">" in text:
-            raise forms.ValidationError(_("YouTube takes no < or > here."))
-        return text
+    def clean_after_playlist(self) -> str:
+        """The playlist's id, out of its address or as it is."""
+        text = self.cleaned_data["after_playlist"].strip()
+        if not text:
+            return ""
+        found = _PLAYLIST.fullmatch(text)
+        if found is None:
+            raise forms.ValidationError(_("That is no address of a playlist at YouTube."))
+        return found[1]
 
     @property
     def wishes(self) -> dict[str, Any]:

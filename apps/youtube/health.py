@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -79,7 +80,10 @@ class Explained:
     cause: str
     fix: str
     item: str
-    """What was on air when it was seen."""
+    """What was on air when it was first seen."""
+    asset: str = ""
+    """Id of that in the library."""
+    since: datetime | None = None
 
     @property
     def tone(self) -> str:
@@ -95,5 +99,16 @@ def explained(issues: Iterable[Mapping[str, Any]]) -> list[Explained]:
         kind = str(one.get("type", ""))
         cause, fix = ISSUES.get(kind, _MISMATCH if kind.endswith("Mismatch") else _UNKNOWN)
         severity = str(one.get("severity", "info"))
-        found.append(Explained(kind, severity, _(cause), _(fix), str(one.get("item", ""))))
+        since = one.get("since")
+        found.append(
+            Explained(
+                type=kind,
+                severity=severity,
+                cause=_(cause),
+                fix=_(fix),
+                item=str(one.get("item", "")),
+                asset=str(one.get("asset", "")),
+                since=datetime.fromisoformat(since) if since else None,
+            )
+        )
     return sorted(found, key=lambda one: order.get(one.severity, 2))

@@ -245,6 +245,12 @@ class Show(Record):
     dvr = models.BooleanField(default=True)
     thumbnail = models.BinaryField(default=bytes)
     """A JPEG or PNG of at most 2 MB; empty for none."""
+    after_privacy = models.CharField(max_length=8, choices=Privacy.choices, blank=True)
+    """Of the archive, once a broadcast has ended; empty to leave it."""
+    after_title = models.CharField(max_length=100, blank=True)
+    """Of the archive; empty to leave it."""
+    after_playlist = models.CharField(max_length=64, blank=True)
+    """Id of the channel's playlist that the archive is put into; empty for none."""
     policy = models.CharField(max_length=8, choices=Policy.choices, default=Policy.FOREVER)
     on_end = models.CharField(max_length=8, choices=OnEnd.choices, default=OnEnd.REPLACE)
 
@@ -308,11 +314,14 @@ class Sent(models.TextChoices):
     NOTHING = "", ""
     INSERT = "insert", "insert"
     BIND = "bind", "bind"
+    SETTLE = "settle", "settle"
     TESTING = "testing", "testing"
     LIVE = "live", "live"
     COMPLETE = "complete", "complete"
     DELETE = "delete", "delete"
     THUMBNAIL = "thumbnail", "thumbnail"
+    VIDEO = "video", "video"
+    PLAYLIST = "playlist", "playlist"
 
 
 class Intended(Record):
@@ -404,6 +413,12 @@ class Broadcast(Intended):
     is_bound = models.BooleanField(default=False)
     has_monitor = models.BooleanField(default=False)
     """It has to be tested before it may go live; only adopted ones do."""
+    is_unsettled = models.BooleanField(default=False)
+    """Adopted, and its settings may still start or end it without us."""
+    told = models.JSONField(default=dict)
+    """What YouTube was told of its texts last: title, description, categoryId, tags, privacyStatus.
+    Reads are behind by seconds; so this goes before what they say."""
+    told_at = models.DateTimeField(null=True)
     has_thumbnail = models.BooleanField(default=False)
     has_tags = models.BooleanField(default=False)
     lifecycle_at = models.DateTimeField(null=True)
@@ -445,6 +460,76 @@ class Broadcast(Intended):
     def watch_url(self) -> str:
         """Where viewers see it; empty before YouTube gave it an id."""
         return f"{settings.YOUTUBE_WATCH_BASE}{self.youtube_id}" if self.youtube_id else ""
+
+
+class Origin(models.TextChoices):
+    """Why something is changed at YouTube."""
+
+    ASKED = "asked", _("Somebody asked")
+    START = "start", _("It went live")
+    END = "end", _("It ended")
+
+
+class ChangeState(models.TextChoices):
+    """How far a change is."""
+
+    PENDING = "pending", _("Waiting")
+    APPLIED = "applied", _("Changed at YouTube")
+    REFUSED = "refused", _("Not changed")
+    REPLACED = "replaced", _("Part of a later change")
+
+
+class Change(Intended):
+    """What shall be different about a broadcast or its archive; what it wishes never changes."""
+
+    workspace = models.ForeignKey(
+        "accounts.Workspace", on_delete=models.CASCADE, related_name="youtube_changes"
+    )
+    broadcast = models.ForeignKey(Broadcast, on_delete=models.CASCADE, related_name="changes")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    origin = models.CharField(max_length=5, choices=Origin.choices)
+    wish = models.JSONField(default=dict)
+    """Of title, description, categoryId, tags, privacyStatus and playlist those that change."""
+    thumbnail = models.BinaryField(default=bytes)
+    """A JPEG or PNG; empty to leave the present one."""
+    todo = models.JSONField(default=list)
+    """Parts that are left, of video, thumbnail and playlist: each is one call."""
+    state = models.CharField(max_length=8, choices=ChangeState.choices, default=ChangeState.PENDING)
+    said = models.CharField(max_length=300, blank=True)
+    """Why it waits, or what was refused."""
+    is_refused = models.BooleanField(default=False)
+    """A part was; the others are carried out all the same."""
+    attempts = models.PositiveSmallIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["created_at"]
+        indexes = [models.Index(fields=["broadcast", "state"], name="youtube_change_waiting")]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.wish) or 'picture'} of {self.broadcast_id}"
+
+
+class ViewerHour(models.Model):
+    """How many watched a show in one hour, a number a minute."""
+
+    id = models.BigAutoField(primary_key=True)
+    show = models.ForeignKey(Show, on_delete=models.CASCADE, related_name="viewer_hours")
+    hour = models.DateTimeField()
+    minutes = models.JSONField(default=list)
+    """At most sixty; null where nobody asked, or YouTube did not say."""
+
+    class Meta:
+        ordering = ["hour"]
+        constraints = [
+            models.UniqueConstraint(fields=["show", "hour"], name="youtube_viewers_once_an_hour")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.show_id} from {self.hour:%Y-%m-%d %H:%M}"
 
 
 class QuotaEntry(models.Model):

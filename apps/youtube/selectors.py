@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from apps.accounts.models import Workspace
+from apps.youtube import audience, texts
+from apps.youtube.audience import Audience
 from apps.youtube.models import (
     Alert,
     Broadcast,
+    Change,
+    ChangeState,
     Channel,
     ChannelState,
     IngestKey,
     OAuthClient,
+    Origin,
     Show,
+    ViewerHour,
 )
 
 
@@ -56,6 +64,62 @@ def shown_broadcast(show: Show) -> Broadcast | None:
     return live.order_by("-live_at").first() or (
         Broadcast.objects.filter(show=show).order_by("-created_at").first()
     )
+
+
+def last_change(broadcast: Broadcast) -> Change | None:
+    """What somebody asked for last about it."""
+    asked = broadcast.changes.filter(origin=Origin.ASKED).exclude(state=ChangeState.REPLACED)
+    return asked.defer("thumbnail").order_by("-created_at").first()
+
+
+def texts_of(show: Show, broadcast: Broadcast) -> dict[str, str]:
+    """What viewers read of a broadcast, as far as we know, named as in forms."""
+    values = texts.values_of(
+        stream=show.name, channel=show.channel.title, at=broadcast.scheduled_start
+    )
+    told = broadcast.told
+    tags = told.get("tags")
+    return {
+        "title": told.get("title", broadcast.title),
+        "description": told.get("description", texts.filled(show.description, values)),
+        "tags": ", ".join(tags) if tags is not None else show.tags,
+        "category_id": told.get("categoryId", show.category_id),
+        "privacy": told.get("privacyStatus", broadcast.privacy),
+    }
+
+
+def changeable_broadcast(show: Show) -> Broadcast | None:
+    """The one whose texts viewers see: live, or else waiting for its time."""
+    there = Broadcast.objects.filter(show=show, ended_at__isnull=True).exclude(youtube_id="")
+    live = there.filter(lifecycle="live").order_by("-live_at").first()
+    return live or there.order_by("-created_at").first()
+
+
+def last_archive_change(show: Show) -> Change | None:
+    """What was, or is to be, done with its last archive."""
+    rows = Change.objects.filter(broadcast__show=show, origin=Origin.END)
+    return rows.defer("thumbnail").select_related("broadcast").order_by("-created_at").first()
+
+
+def audience_of_day(show: Show) -> Audience | None:
+    """Who watched it in the last 24 hours: one query."""
+    now = timezone.now()
+    return audiences_of(show.subject, [(now - timedelta(days=1), now)])[0]
+
+
+def audiences_of(
+    subject: UUID, spans: Sequence[tuple[datetime, datetime]]
+) -> list[Audience | None]:
+    """Who watched a subject within each of `spans`: one query."""
+    if not spans:
+        return []
+    rows = ViewerHour.objects.filter(
+        show__subject=subject,
+        hour__gte=audience.hour_of(min(start for start, _end in spans)),
+        hour__lt=max(end for _start, end in spans),
+    )
+    hours = dict(rows.values_list("hour", "minutes"))
+    return [audience.between(hours, start, end) for start, end in spans]
 
 
 def recent_broadcasts(channel: Channel, *, most: int = 20) -> list[Broadcast]:

@@ -5,6 +5,9 @@ from django.dispatch import Signal
 encoder_asked = Signal()
 """Sent with `subject`. Its owner answers with `truth.EncoderFacts`; nobody does when it is gone."""
 
+aired_asked = Signal()
+"""Sent with `subject` and `at`. Its owner answers with the `truth.WasOn` of that moment."""
+
 boundary_asked = Signal()
 """Sent with `subject`, `earliest`, `latest`. The answer is when, between both, an item ends."""
 

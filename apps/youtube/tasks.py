@@ -10,10 +10,11 @@ from django.utils import timezone
 
 from apps.core.fields import is_newest
 from apps.core.wake import wake_task_on_commit
-from apps.youtube.models import ConnectionAttempt, QuotaEntry, sealed_rows
+from apps.youtube.models import ConnectionAttempt, QuotaEntry, ViewerHour, sealed_rows
 from apps.youtube.services import alerts, connecting, shows, sweeping
 
 QUOTA_KEPT = timedelta(days=90)
+VIEWERS_KEPT = timedelta(days=400)
 
 
 @shared_task(name="apps.youtube.tasks.advance_show")
@@ -50,6 +51,7 @@ def prune() -> None:
     """Remove what is over, and seal anew what an older key still opens."""
     now = timezone.now()
     ConnectionAttempt.objects.filter(created_at__lt=now - ConnectionAttempt.LIFETIME * 2).delete()
+    ViewerHour.objects.filter(hour__lt=now - VIEWERS_KEPT).delete()
     QuotaEntry.objects.filter(day__lt=(now - QUOTA_KEPT).date()).delete()
     for row, name, column in sealed_rows():
         sealed = getattr(row, column)

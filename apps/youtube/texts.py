@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 TITLE_LENGTH = 100
@@ -11,26 +12,26 @@ TAGS_LENGTH = 500
 
 PLACES = ("stream", "date", "channel")
 """What may stand in braces."""
+PLACES_ON_AIR = (*PLACES, "item")
+"""In a change of what is live: the title of what is on then, too."""
+PLACES_AFTER = (*PLACES, "title")
+"""In the title of an archive: the title that the broadcast had, too."""
+
+_IN_BRACES = re.compile(r"\{([^{}]*)\}")
 
 
-def unknown_places(template: str) -> list[str]:
+def unknown_places(template: str, places: Collection[str] = PLACES) -> list[str]:
     """Words in braces that mean nothing."""
-    found = []
-    rest = template
-    while "{" in rest:
-        _, _, rest = rest.partition("{")
-        word, closed, after = rest.partition("}")
-        if closed and word not in PLACES:
-            found.append(word)
-        rest = after if closed else ""
-    return found
+    return [word for word in _IN_BRACES.findall(template) if word not in places]
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
-    """`template` with each `{place}` replaced; what YouTube refuses is left out."""
-    for name in PLACES:
-        template = template.replace("{" + name + "}", values.get(name, ""))
-    return template.replace("<", "").replace(">", "").strip()
+    """`template` with each `{place}` replaced; what YouTube refuses is left out.
+
+    What is put in is not looked at again: a stream may be called `{date}`.
+    """
+    text = _IN_BRACES.sub(lambda match: values.get(match[1], match[0]), template)
+    return text.replace("<", "").replace(">", "").strip()
 
 
 def title_of(template: str, values: Mapping[str, str]) -> str:
@@ -56,6 +57,6 @@ def tags_of(text: str) -> list[str]:
     return tags
 
 
-def values_of(*, stream: str, channel: str, at: datetime) -> dict[str, str]:
+def values_of(*, stream: str, channel: str, at: datetime, **more: str) -> dict[str, str]:
     """What stands for each place."""
-    return {"stream": stream, "channel": channel, "date": f"{at:%Y-%m-%d}"}
+    return {"stream": stream, "channel": channel, "date": f"{at:%Y-%m-%d}"} | more

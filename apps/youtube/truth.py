@@ -55,6 +55,11 @@ class Lifecycle(enum.StrEnum):
         """Whether nothing can follow."""
         return self in (Lifecycle.COMPLETE, Lifecycle.REVOKED, Lifecycle.MISSING)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether how it starts cannot be changed any more."""
+        return self not in (Lifecycle.NONE, Lifecycle.CREATED, Lifecycle.READY)
+
 
 _ORDER = list(Lifecycle)
 
@@ -77,6 +82,15 @@ class EncoderFacts:
     sends_to: frozenset[str] = frozenset()
     """Ids of the ingest keys that are acknowledged."""
     title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WasOn:
+    """What was on at some moment."""
+
+    title: str
+    asset_id: str = ""
+    """Of the library; empty when it is not there any more."""
 
 
 class Repair(enum.StrEnum):
@@ -219,10 +233,14 @@ class Step(enum.StrEnum):
 
     INSERT = "insert"
     BIND = "bind"
+    SETTLE = "settle"
+    """Its settings are somebody else's: nothing but us shall start and end it."""
     TEST = "testing"
     GO_LIVE = "live"
     COMPLETE = "complete"
     DELETE = "delete"
+    LEAVE = "leave"
+    """It was there before us and has not begun: it is left as it is."""
     RESOLVE = "resolve"
     """An answer was lost: read whether it was carried out."""
     WAIT = "wait"
@@ -250,6 +268,10 @@ class BroadcastFacts:
     ingest: Ingest = Ingest.UNKNOWN
     for_so_long: timedelta = timedelta()
     """In its present lifecycle."""
+    is_adopted: bool = False
+    """Somebody else made it."""
+    is_unsettled: bool = False
+    """Its settings are still those of whoever made it."""
 
 
 def next_step(facts: BroadcastFacts, waits: Waits) -> Step:
@@ -263,11 +285,13 @@ def next_step(facts: BroadcastFacts, waits: Waits) -> Step:
         if at is Lifecycle.NONE:
             return Step.OVER
         if at in (Lifecycle.CREATED, Lifecycle.READY):
-            return Step.DELETE
+            return Step.LEAVE if facts.is_adopted else Step.DELETE
         is_stuck = facts.for_so_long > 2 * waits.stuck
         return Step.COMPLETE if at in (Lifecycle.TESTING, Lifecycle.LIVE) or is_stuck else Step.WAIT
     if at is Lifecycle.NONE:
         return Step.INSERT
+    if facts.is_unsettled and at not in (Lifecycle.TEST_STARTING, Lifecycle.LIVE_STARTING):
+        return Step.SETTLE
     if at is Lifecycle.LIVE:
         return Step.REST
     if at in (Lifecycle.TEST_STARTING, Lifecycle.LIVE_STARTING):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.api.broadcasts import thumbnails_of
-from simulator.api.call import Call, resource
+from simulator.api.call import Call, resource, section
 from simulator.failures import ApiError, bad_request
 from simulator.world import Channel, Record
 
 CHANNEL_PARTS = ("id", "snippet", "contentDetails", "statistics", "status", "brandingSettings")
 PLAYLIST_PARTS = ("id", "snippet", "status", "contentDetails", "player")
 ITEM_PARTS = ("id", "snippet", "contentDetails", "status")
+ITEM_DOMAIN = "youtube.playlistItem"
 
 
 def listed(call: Call) -> dict[str, Any]:
@@ -83,6 +84,8 @@ def playlist_items(call: Call) -> dict[str, Any]:
                 domain="youtube.playlistItem", location="playlistId",
             )  # fmt: skip
         found = _items(call, playlist_id)
+        if video_id := call.request.value("videoId"):
+            found = [e for e in found if e[1]["contentDetails"]["videoId"] == video_id]
     else:
         ids = call.ids()
         found = [e for e in _visible(call, call.world.playlist_items) if e[0].id in ids]
@@ -96,6 +99,83 @@ def playlist_items(call: Call) -> dict[str, Any]:
         return resource("playlistItem", record.id, {**truth, "snippet": snippet}, parts)
 
     return call.page("playlistItem", found, show)
+
+
+MAX_ITEMS = 5000
+
+
+def insert_item(call: Call) -> dict[str, Any]:
+    """playlistItems.insert: a video at the end of one's own playlist, or at `position`.
+
+    The same video may stand there twice: who asks twice gets two.
+    """
+    parts = call.parts(ITEM_PARTS)
+    world, given = call.world, section(call.body, "snippet")
+    playlist_id = given.get("playlistId")
+    if not playlist_id:
+        raise bad_request("playlistIdRequired", "playlistId is missing.", domain=ITEM_DOMAIN)
+    playlist = world.playlists.get(str(playlist_id))
+    if playlist is None or playlist.is_deleted:
+        raise ApiError(404, "playlistNotFound", "The playlist was not found.", domain=ITEM_DOMAIN)
+    channel = call.channel
+    if playlist.channel_id != channel.id:
+        raise ApiError(
+            403, "playlistItemsNotAccessible", "The playlist is another channel's.",
+            domain=ITEM_DOMAIN,
+        )  # fmt: skip
+    if playlist.id == channel.uploads:
+        raise bad_request(
+            "playlistOperationUnsupported", "Uploads put themselves there.", domain=ITEM_DOMAIN
+        )
+    resource_id = section(given, "resourceId")
+    video_id = str(resource_id.get("videoId") or "")
+    video = world.broadcasts.get(video_id) or world.videos.get(video_id)
+    if resource_id.get("kind") != "youtube#video" or not video_id:
+        raise bad_request("resourceIdRequired", "resourceId is no video's.", domain=ITEM_DOMAIN)
+    if video is None or video.is_deleted:
+        raise ApiError(404, "videoNotFound", "The video was not found.", domain=ITEM_DOMAIN)
+    order = sorted(
+        (
+            item
+            for item in world.playlist_items.values()
+            if not item.is_deleted and item.truth["snippet"]["playlistId"] == playlist.id
+        ),
+        key=lambda item: item.truth["snippet"]["position"],
+    )
+    if len(order) >= MAX_ITEMS:
+        raise ApiError(
+            403, "playlistContainsMaximumNumberOfVideos", "The playlist is full.",
+            domain=ITEM_DOMAIN,
+        )  # fmt: skip
+    position = given.get("position", len(order))
+    if isinstance(position, bool) or not isinstance(position, int) or position < 0:
+        raise bad_request("invalidPlaylistItemPosition", "position is unclear.", domain=ITEM_DOMAIN)
+    position = min(position, len(order))
+    for later in order[position:]:
+        later.truth["snippet"]["position"] += 1
+        world.changed(later)
+    truth: dict[str, Any] = {
+        "snippet": {
+            "publishedAt": world.text_time(),
+            "channelId": channel.id,
+            "title": video.truth["snippet"]["title"],
+            "description": video.truth["snippet"]["description"],
+            "channelTitle": channel.title,
+            "videoOwnerChannelId": video.channel_id,
+            "videoOwnerChannelTitle": world.channels[video.channel_id].title,
+            "playlistId": playlist.id,
+            "position": position,
+            "resourceId": {"kind": "youtube#video", "videoId": video.id},
+        },
+        "contentDetails": {
+            "videoId": video.id,
+            "videoPublishedAt": video.truth["snippet"]["publishedAt"],
+        },
+        "status": {"privacyStatus": video.truth["status"]["privacyStatus"]},
+    }
+    item = Record("playlistItem", f"{playlist.id}.{world.new_name(12)}", channel.id, truth)
+    world.add(item)
+    return resource("playlistItem", item.id, item.truth, parts)
 
 
 def _exactly_one(call: Call, *names: str) -> None:

@@ -57,6 +57,8 @@ class Api:
             ("GET", "channels", Method("channels.list", channels.listed, READ)),
             ("GET", "playlists", Method("playlists.list", channels.playlists, READ)),
             ("GET", "playlistItems", Method("playlistItems.list", channels.playlist_items, READ)),
+            ("POST", "playlistItems",
+             Method("playlistItems.insert", channels.insert_item, WRITE, True)),
             ("GET", "videos", Method("videos.list", videos.listed, READ)),
             ("PUT", "videos", Method("videos.update", videos.update, WRITE, takes_json=True)),
             ("GET", "liveStreams", Method("liveStreams.list", streams.listed, READ)),

@@ -71,11 +71,22 @@ def update(call: Call) -> dict[str, Any]:
     if "status" in parts:
         status = section(call.body, "status")
         is_for_kids = status.get("selfDeclaredMadeForKids", False)
+        embeddable = bool(status.get("embeddable", True))
         truth["status"].update(
             privacyStatus=texts.check_privacy(status.get("privacyStatus"), domain=DOMAIN),
             selfDeclaredMadeForKids=is_for_kids,
             madeForKids=is_for_kids,
         )
+        shared = {
+            "license": status.get("license", "youtube"),
+            "publicStatsViewable": bool(status.get("publicStatsViewable", True)),
+        }
+        if record.kind == "broadcast":
+            # A broadcast's own status does not have these.
+            truth["contentDetails"]["enableEmbed"] = embeddable
+            truth.setdefault("video", {}).update(shared)
+        else:
+            truth["status"].update(shared, embeddable=embeddable)
     record.truth = truth
     call.world.changed(record)
     return _shown(call, record, truth, parts)
@@ -145,7 +156,7 @@ def _shown(call: Call, record: Record, truth: dict[str, Any], parts: list[str]) 
 
 
 def _broadcast_view(call: Call, record: Record, truth: dict[str, Any]) -> dict[str, Any]:
-    snippet, status = truth["snippet"], truth["status"]
+    snippet, status, video = truth["snippet"], truth["status"], truth.get("video", {})
     state = LifeCycle(status["lifeCycleStatus"])
     if state in ENDED:
         content = "none"
@@ -155,9 +166,9 @@ def _broadcast_view(call: Call, record: Record, truth: dict[str, Any]) -> dict[s
     shown_status: dict[str, Any] = {
         "uploadStatus": "rejected" if is_revoked else "uploaded",
         "privacyStatus": status["privacyStatus"],
-        "license": "youtube",
+        "license": video.get("license", "youtube"),
         "embeddable": truth["contentDetails"]["enableEmbed"],
-        "publicStatsViewable": True,
+        "publicStatsViewable": video.get("publicStatsViewable", True),
         "madeForKids": status["madeForKids"],
         "selfDeclaredMadeForKids": status["selfDeclaredMadeForKids"],
     }

@@ -306,6 +306,14 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
             {"channel_id": ids["channel_id"]}
         ),
         ("POST", "api/v1/streams/<uuidstr:stream_id>/youtube/live"): _json({}),
+        ("POST", "api/v1/streams/<uuidstr:stream_id>/youtube/adopt"): _json(
+            {"broadcast_id": "somevideo01"}
+        ),
+        ("PATCH", "api/v1/streams/<uuidstr:stream_id>/youtube/texts"): _json({"title": title}),
+        ("POST", "streams/<uuid:stream_id>/youtube/texts/"): {"data": {"title": title}},
+        ("POST", "streams/<uuid:stream_id>/youtube/adopt/"): {
+            "data": {"channel_id": ids["channel_id"], "broadcast": "somevideo01"}
+        },
         ("POST", "streams/<uuid:stream_id>/youtube/"): {
             "data": {
                 "channel": ids["channel_id"],
@@ -317,6 +325,12 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
                 "latency": "normal",
             }
         },
+        ("POST", "playlists/youtube/"): {
+            "data": {"channel_id": ids["channel_id"], "playlist": "PLsome"}
+        },
+        ("POST", "api/v1/playlists/from-youtube"): _json(
+            {"channel_id": ids["channel_id"], "youtube_id": "PLsome"}
+        ),
         ("POST", "api/v1/playlists"): _json({"name": title}),
         ("PATCH", "api/v1/playlists/<uuidstr:playlist_id>"): _json({"name": title}),
         ("POST", "api/v1/playlists/<uuidstr:playlist_id>/items"): _json(

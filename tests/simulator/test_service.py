@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -265,6 +266,60 @@ async def test_playlists_come_in_order_with_their_gaps(client: Client) -> None:
     assert videos.json["items"][0]["contentDetails"]["duration"].startswith("PT")
     missing = await client.call("GET", "playlistItems", part="id", playlistId="PLnone")
     assert (missing.status, missing.reason) == (404, "playlistNotFound")
+
+
+async def test_an_update_of_a_video_resets_what_it_leaves_out(client: Client) -> None:
+    broadcast = await client.broadcast(enableEmbed=False)
+    status = {"privacyStatus": "unlisted", "license": "creativeCommon", "embeddable": False}
+    body: dict[str, Any] = {"id": broadcast["id"], "status": status}
+    reply = await client.call("PUT", "videos", body, part="status")
+    assert reply.json["status"]["license"] == "creativeCommon"
+    del status["license"], status["embeddable"]
+    reply = await client.call("PUT", "videos", body, part="status")
+    assert reply.json["status"]["license"] == "youtube"
+    assert reply.json["status"]["embeddable"] is True
+    # The broadcast has none of them in its own status.
+    shown = await client.call("GET", "liveBroadcasts", part="status", id=broadcast["id"])
+    assert "license" not in shown.json["items"][0]["status"]
+
+
+async def test_a_video_is_put_into_a_playlist_as_often_as_one_asks(client: Client) -> None:
+    broadcast = await client.broadcast()
+    lists = await client.call("GET", "playlists", part="id", mine="true")
+    evening = lists.json["items"][0]["id"]
+    video = {"kind": "youtube#video", "videoId": broadcast["id"]}
+    body = {"snippet": {"playlistId": evening, "resourceId": video}}
+    for place in (62, 63):
+        reply = await client.call("POST", "playlistItems", body, part="snippet")
+        assert reply.json["snippet"]["position"] == place
+    body["snippet"]["position"] = 0  # type: ignore[assignment]
+    await client.call("POST", "playlistItems", body, part="snippet")
+    found = await client.call(
+        "GET", "playlistItems", part="snippet", playlistId=evening, videoId=broadcast["id"]
+    )
+    assert [e["snippet"]["position"] for e in found.json["items"]] == [0, 63, 64]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "reason"),
+    [
+        ({"playlistId": "PLnone"}, 404, "playlistNotFound"),
+        ({"playlistId": "PLgardenfilms00000000000"}, 403, "playlistItemsNotAccessible"),
+        ({"playlistId": "UUharbourradio0000000000"}, 400, "playlistOperationUnsupported"),
+        ({"resourceId": {"kind": "youtube#video", "videoId": "none"}}, 404, "videoNotFound"),
+        ({"resourceId": {}}, 400, "resourceIdRequired"),
+    ],
+)
+async def test_what_cannot_be_put_into_a_playlist_is_refused(
+    client: Client, change: dict[str, Any], status: int, reason: str
+) -> None:
+    broadcast = await client.broadcast()
+    snippet = {
+        "playlistId": "PLharbourradio0000000000",
+        "resourceId": {"kind": "youtube#video", "videoId": broadcast["id"]},
+    } | change
+    reply = await client.call("POST", "playlistItems", {"snippet": snippet}, part="snippet")
+    assert (reply.status, reply.reason) == (status, reason)
 
 
 async def test_a_reset_key_is_another_key(client: Client, service: Service) -> None:

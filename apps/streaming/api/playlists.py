@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja.responses import Status
+from pydantic import Field
 
 from apps.accounts.api.door import Endpoints, caller
 from apps.accounts.models import Role, Scope
 from apps.core.cursors import newest_first
 from apps.core.etags import unless_changed
-from apps.core.problems import CHANGED, Problem
-from apps.core.rest import Cursor, Limit, Search, page_of, rendered
+from apps.core.problems import CHANGED, INVALID, Fault, Kind, Problem
+from apps.core.rest import Asked, Cursor, Limit, Search, Told, page_of, rendered
 from apps.library.access import get_assets_for
 from apps.streaming import models, stream_manager
 from apps.streaming.access import get_playlist_for
@@ -33,9 +37,48 @@ from apps.streaming.api.schemas import (
     playlist_told,
 )
 from apps.streaming.api.streams import ON_AIR
-from apps.streaming.stream_manager import StreamIsOnAir
+from apps.streaming.stream_manager import ListRefused, StreamIsOnAir
+from apps.youtube.api.channels import RECONNECT, SILENT
+from apps.youtube.client import Retry, YouTubeError
+from apps.youtube.models import Channel
 
 endpoints = Endpoints(tags=["playlists"])
+
+NO_LIST = Kind(
+    "playlist.not_on_youtube",
+    409,
+    "The playlist cannot follow one at YouTube.",
+    "`detail` says why. `POST /channels/{id}/playlists` tells which there are.",
+)
+
+
+class FollowWish(Asked):
+    """Which list at YouTube to follow."""
+
+    channel_id: UUID
+    youtube_id: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["PLharbourradio0000000000"])
+    ]
+
+
+class MissingTold(Told):
+    """A video that the library has no file of."""
+
+    id: str
+    title: str
+
+
+class FollowedTold(Told):
+    """What a playlist took from its list at YouTube."""
+
+    playlist_id: UUID
+    youtube_id: str
+    title: str
+    read_at: datetime
+    found: int = Field(description="Videos that the library has a file of.")
+    gone: int = Field(description="Deleted or private at YouTube.")
+    missing_count: int
+    missing: list[MissingTold] = Field(description="The first 200 of them.")
 
 
 @endpoints.read("/playlists", response=PlaylistPage)
@@ -97,6 +140,74 @@ def delete_playlist(request: HttpRequest, playlist_id: UUID) -> Status[None]:
         except StreamIsOnAir as refused:
             raise Problem(ON_AIR, str(refused)) from None
     return Status(204, None)
+
+
+@endpoints.change(
+    "POST",
+    "/playlists/from-youtube",
+    Scope.STREAMS,
+    response={201: FollowedTold},
+    refusals=[NO_LIST, RECONNECT, SILENT],
+)
+def make_from_youtube(
+    request: HttpRequest, body: FollowWish, response: HttpResponse
+) -> Status[Any]:
+    """Make a playlist in the order of one at YouTube, of the files that the library has of it.
+
+    Nothing is downloaded: a file stands for a video when its name holds the video's id, or when it
+    has the same title and length. Two units of the quota for each fifty videos.
+    """
+    channel = Channel.objects.filter(
+        workspace=caller(request).workspace, pk=body.channel_id
+    ).first()
+    if channel is None:
+        raise Problem(INVALID, faults=[Fault("There is no such channel.", "/channel_id")])
+    with _youtube_asked():
+        made = stream_manager.make_from_youtube(
+            workspace=channel.workspace, channel=channel, youtube_id=body.youtube_id
+        )
+    response["Location"] = reverse("api:get_playlist", args=[made.pk])
+    return Status(201, _followed_told(made.source))
+
+
+@endpoints.change(
+    "POST",
+    "/playlists/{uuid:playlist_id}/refresh",
+    Scope.STREAMS,
+    response=FollowedTold,
+    refusals=[NO_LIST, RECONNECT, SILENT],
+)
+def refresh_from_youtube(request: HttpRequest, playlist_id: UUID) -> FollowedTold:
+    """Bring a playlist into the order that its list at YouTube has now.
+
+    What was added by hand stays, behind the others.
+    """
+    found = get_playlist_for(caller(request), playlist_id, Role.EDITOR)
+    with _youtube_asked():
+        return _followed_told(stream_manager.refresh_from_youtube(playlist=found))
+
+
+@contextmanager
+def _youtube_asked() -> Iterator[None]:
+    try:
+        yield
+    except ListRefused as refused:
+        raise Problem(NO_LIST, str(refused)) from None
+    except YouTubeError as error:
+        raise Problem(RECONNECT if error.retry is Retry.RECONNECT else SILENT, error.text) from None
+
+
+def _followed_told(source: models.PlaylistSource) -> FollowedTold:
+    return FollowedTold(
+        playlist_id=source.playlist_id,
+        youtube_id=source.youtube_id,
+        title=source.title,
+        read_at=source.read_at,
+        found=source.found_count,
+        gone=source.gone_count,
+        missing_count=source.missing_count,
+        missing=[MissingTold(id=one["id"], title=one["title"]) for one in source.missing],
+    )
 
 
 @endpoints.read("/playlists/{uuid:playlist_id}/items", response=ItemPage)

@@ -51,6 +51,11 @@ from apps.streaming.stream_manager.streams import (
     remove_destination,
     update_stream,
 )
+from apps.streaming.stream_manager.youtube_lists import (
+    ListRefused,
+    make_from_youtube,
+    refresh_from_youtube,
+)
 
 __all__ = [
     "CHANNEL",
@@ -58,6 +63,7 @@ __all__ = [
     "DestinationBusy",
     "EditRefused",
     "Edited",
+    "ListRefused",
     "Moved",
     "StartRefused",
     "StreamIsOnAir",
@@ -76,10 +82,12 @@ __all__ = [
     "jump",
     "last_edit",
     "leave_key",
+    "make_from_youtube",
     "move_item",
     "pause",
     "place_item",
     "play_next",
+    "refresh_from_youtube",
     "refresh_programme",
     "remove_destination",
     "remove_item",

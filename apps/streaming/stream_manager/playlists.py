@@ -174,6 +174,23 @@ def _one_moved(before: Sequence[UUID], after: Sequence[UUID]) -> Moved | None:
     return None
 
 
+def put_order(playlist: Playlist, order: Sequence[PlaylistItem]) -> None:
+    """Make `order` the whole playlist: items that are new are added, those left out removed.
+
+    Inside a transaction that holds the playlist.
+    """
+    there = {item.pk for item in playlist.items.all()}
+    kept = {item.pk for item in order}
+    PlaylistItem.objects.filter(playlist=playlist, pk__in=there - kept).delete()
+    for position, item in enumerate(order):
+        item.position = position
+    PlaylistItem.objects.bulk_create([item for item in order if item.pk not in there])
+    PlaylistItem.objects.bulk_update(
+        [item for item in order if item.pk in there], ["position", "video_title"]
+    )
+    _playlist_changed(playlist)
+
+
 def _number(order: Sequence[PlaylistItem]) -> None:
     moved = []
     for position, item in enumerate(order):

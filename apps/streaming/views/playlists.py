@@ -23,7 +23,7 @@ from apps.streaming import selectors, stream_manager
 from apps.streaming.access import get_playlist_for
 from apps.streaming.forms import MOST_WEIGHT, PickForm, PlaylistForm, WeightForm
 from apps.streaming.models import Playlist
-from apps.streaming.stream_manager import StreamIsOnAir
+from apps.streaming.stream_manager import ListRefused, StreamIsOnAir
 from apps.streaming.views.frame import (
     cursors,
     frame,
@@ -31,6 +31,9 @@ from apps.streaming.views.frame import (
     place,
     uuid_of,
 )
+from apps.youtube.client import YouTubeError
+from apps.youtube.forms import ListForm
+from apps.youtube.services import listing
 
 
 @login_required
@@ -76,8 +79,65 @@ def playlist(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
         request,
         "streaming/playlist.html",
         _items_context(found, _place_of(request))
-        | {**frame(found.workspace), "assets": selectors.addable_assets(found.workspace)},
+        | {
+            **frame(found.workspace),
+            "source": getattr(found, "source", None),
+            "assets": selectors.addable_assets(found.workspace),
+        },
     )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def playlists_youtube(request: HttpRequest) -> HttpResponse:
+    """The playlists of a channel at YouTube: looked for, and one followed."""
+    workspace, _may_edit = place(request)
+    require(request.user, workspace, Role.EDITOR)
+    form = ListForm(request.POST or None, workspace=workspace)
+    if request.method == "POST" and form.is_valid():
+        channel, youtube_id = form.channel, form.cleaned_data["playlist"]
+        try:
+            if youtube_id:
+                made = stream_manager.make_from_youtube(
+                    workspace=workspace, channel=channel, youtube_id=youtube_id
+                )
+                return redirect(made)
+            listing.look_for_lists(channel)
+        except ListRefused as refused:
+            messages.error(request, str(refused))
+        except YouTubeError as error:
+            messages.error(request, error.text)
+        query = urlencode({"workspace": workspace.slug, "channel": str(channel.pk)})
+        return redirect(f"{request.path}?{query}")
+    chosen = form.chosen(request.GET.get("channel", ""))
+    context = frame(workspace) | {
+        "form": form,
+        "channel": chosen,
+        "found": listing.known_lists(chosen) if chosen is not None else None,
+    }
+    return render(
+        request, "streaming/playlists_youtube.html", context, status=422 if form.errors else 200
+    )
+
+
+@login_required
+@require_POST
+def playlist_refresh(request: HttpRequest, playlist_id: UUID) -> HttpResponse:
+    """Bring a playlist into the order that its list at YouTube has now."""
+    found = get_playlist_for(request.user, playlist_id, Role.EDITOR)
+    try:
+        source = stream_manager.refresh_from_youtube(playlist=found)
+    except ListRefused as refused:
+        messages.error(request, str(refused))
+    except YouTubeError as error:
+        messages.error(request, error.text)
+    else:
+        messages.success(
+            request,
+            _("It is in YouTube's order now: %(found)s found here, %(missing)s missing.")
+            % {"found": source.found_count, "missing": source.missing_count},
+        )
+    return redirect(found)
 
 
 @login_required

@@ -158,11 +158,13 @@ def stream_details(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
     """What was aired where, every deviation with its cause, and the figures of each connection."""
     found = get_stream_for(request.user, stream_id)
     live = selectors.live(found)
+    rows = selectors.with_audience(found, selectors.aired(live.receivers))
     context = {
         **frame(found.workspace),
         "stream": found,
         "live": live,
-        "aired": selectors.aired(live.receivers),
+        "aired": rows,
+        "has_audience": any(each.audience is not None for each in rows),
     }
     if request.headers.get("HX-Request"):
         return fragment(request, "streaming/_details.html", context)

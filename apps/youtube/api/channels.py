@@ -18,7 +18,7 @@ from apps.core.rest import Cursor, Limit, Page, Told, page_of
 from apps.youtube import models, quota
 from apps.youtube.access import get_channel_for
 from apps.youtube.client import Retry, YouTubeError
-from apps.youtube.services import connecting
+from apps.youtube.services import adopting, connecting, listing
 
 endpoints = Endpoints(tags=["channels"])
 
@@ -71,6 +71,37 @@ class QuotaList(Told):
     items: list[QuotaTold]
 
 
+class FoundTold(Told):
+    """A broadcast at YouTube that no stream keeps."""
+
+    id: str = Field(examples=["a1B2c3D4e5F"])
+    title: str
+    privacy: str
+    has_begun: bool = Field(description="It is tested or live, and keeps its stream key.")
+    starts_at: datetime | None
+    watch_url: str
+
+
+class FoundList(Told):
+    """What could be taken over."""
+
+    items: list[FoundTold]
+
+
+class ListedTold(Told):
+    """A playlist at YouTube."""
+
+    id: str = Field(examples=["PLharbourradio0000000000"])
+    title: str
+    count: int = Field(description="Videos in it.")
+
+
+class ListedList(Told):
+    """The playlists of a channel at YouTube."""
+
+    items: list[ListedTold]
+
+
 def channel_told(channel: models.Channel) -> ChannelTold:
     """As it is told."""
     return ChannelTold(
@@ -114,6 +145,62 @@ def check_channel(request: HttpRequest, channel_id: UUID) -> ChannelTold:
     except YouTubeError as error:
         kind = RECONNECT if error.retry is Retry.RECONNECT else SILENT
         raise Problem(kind, error.text) from None
+
+
+@endpoints.change(
+    "POST",
+    "/channels/{uuid:channel_id}/look",
+    Scope.STREAMS,
+    response=FoundList,
+    refusals=[RECONNECT, SILENT],
+)
+def look_for_broadcasts(request: HttpRequest, channel_id: UUID) -> FoundList:
+    """Ask YouTube which broadcasts are upcoming or live and could be taken over.
+
+    Two units of the quota. Those that a stream keeps already are left out.
+    """
+    channel = get_channel_for(caller(request), channel_id, Role.EDITOR)
+    try:
+        found = adopting.look_for(channel)
+    except YouTubeError as error:
+        kind = RECONNECT if error.retry is Retry.RECONNECT else SILENT
+        raise Problem(kind, error.text) from None
+    return FoundList(
+        items=[
+            FoundTold(
+                id=one.youtube_id,
+                title=one.title,
+                privacy=one.privacy,
+                has_begun=one.has_begun,
+                starts_at=one.starts_at,
+                watch_url=one.watch_url,
+            )
+            for one in found
+        ]
+    )
+
+
+@endpoints.change(
+    "POST",
+    "/channels/{uuid:channel_id}/playlists",
+    Scope.STREAMS,
+    response=ListedList,
+    refusals=[RECONNECT, SILENT],
+)
+def look_for_playlists(request: HttpRequest, channel_id: UUID) -> ListedList:
+    """Ask YouTube which playlists a channel has; one can be followed by a playlist here.
+
+    A unit of the quota for each fifty.
+    """
+    channel = get_channel_for(caller(request), channel_id, Role.EDITOR)
+    try:
+        found = listing.look_for_lists(channel)
+    except YouTubeError as error:
+        kind = RECONNECT if error.retry is Retry.RECONNECT else SILENT
+        raise Problem(kind, error.text) from None
+    return ListedList(
+        items=[ListedTold(id=one.youtube_id, title=one.title, count=one.count) for one in found]
+    )
 
 
 @endpoints.change("DELETE", "/channels/{uuid:channel_id}", Scope.ADMIN, response={204: None})

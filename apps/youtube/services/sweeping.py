@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from apps.core.wake import wake_task_on_commit
-from apps.youtube import quota
+from apps.youtube import quota, signals
 from apps.youtube.client import PAGE, Retry, YouTubeError
 from apps.youtube.models import Broadcast, Channel, ChannelState, IngestKey, Privacy, Show
 from apps.youtube.quota import Purpose
 from apps.youtube.services import shows
 from apps.youtube.services.tokens import api_of
-from apps.youtube.truth import Encoder
+from apps.youtube.services.watching import note_viewers
+from apps.youtube.truth import Encoder, WasOn
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ def _see_page(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
     if told is None:
         return []
     suspects = []
+    counts: dict[Show, int | None] = {}
     for row in rows:
         assert row.show is not None  # noqa: S101 - filtered
         video = told.get(row.youtube_id)
@@ -74,14 +76,13 @@ def _see_page(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
         rejected = (video or {}).get("status", {}).get("rejectionReason")
         if state == "live" and not details.get("actualEndTime") and not rejected:
             viewers = str(details.get("concurrentViewers", ""))
-            Show.objects.filter(pk=row.show.pk).update(
-                viewers=int(viewers) if viewers.isdigit() else None
-            )
+            counts[row.show] = int(viewers) if viewers.isdigit() else None
             if row.is_suspect:
                 Broadcast.objects.filter(pk=row.pk).update(is_suspect=False)
             continue
         Broadcast.objects.filter(pk=row.pk).update(is_suspect=True)
         suspects.append(row.show)
+    note_viewers(counts, now=now)
     return suspects
 
 
@@ -163,22 +164,46 @@ def read_health(*, now: datetime | None = None, only: Sequence[Show] | None = No
 def _note_health(key: IngestKey, status: dict[str, Any], now: datetime) -> None:
     assert key.show is not None  # noqa: S101 - filtered
     health = status.get("healthStatus") or {}
+    judged_at = _moment(health.get("lastUpdateTimeSeconds"), now)
     shows.note_ingest(key, str(status.get("streamStatus", "")), now)
-    item = shows.encoder_of(key.show).item
-    told_at = str(health.get("lastUpdateTimeSeconds", ""))
-    if told_at.isdigit() and now.timestamp() - int(told_at) > STALE_VERDICT.total_seconds():
-        # About a picture that has long gone by.
+    if now - judged_at > STALE_VERDICT:
+        # Of a connection that is gone, perhaps: what was known stays.
         Show.objects.filter(pk=key.show.pk).update(health_at=now)
         return
-    issues = [
-        {
-            "type": str(one.get("type", ""))[:40],
-            "severity": str(one.get("severity", ""))[:10],
-            "item": item,
-            "at": now.isoformat(),
+    known = {one["type"]: one for one in key.show.health_issues if one.get("since")}
+    told = (health.get("configurationIssues") or [])[:20]
+    aired = _aired(key.show, judged_at) if told else None
+    issues = []
+    for one in told:
+        kind = str(one.get("type", ""))[:40]
+        issue = known.get(kind) or {
+            # What was on when it was first seen is what it is about, whatever plays since.
+            "item": aired.title if aired is not None else "",
+            "asset": aired.asset_id if aired is not None else "",
+            "since": judged_at.isoformat(),
         }
-        for one in (health.get("configurationIssues") or [])[:20]
-    ]
+        issues.append(
+            issue
+            | {
+                "type": kind,
+                "severity": str(one.get("severity", ""))[:10],
+                "at": now.isoformat(),
+            }
+        )
     Show.objects.filter(pk=key.show.pk).update(
         health=str(health.get("status", ""))[:12], health_issues=issues, health_at=now
     )
+
+
+def _moment(seconds: object, now: datetime) -> datetime:
+    """When YouTube judged; now, when it does not say."""
+    text = str(seconds or "")
+    return min(now, datetime.fromtimestamp(int(text), UTC)) if text.isdigit() else now
+
+
+def _aired(show: Show, at: datetime) -> WasOn | None:
+    """What was on then, as it was reported."""
+    for _receiver, answer in signals.aired_asked.send(sender=Show, subject=show.subject, at=at):
+        if isinstance(answer, WasOn):
+            return answer
+    return None

@@ -16,7 +16,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from apps.accounts.models import User, Workspace
+from apps.accounts import services
+from apps.accounts.models import Scope, User, Workspace
 from apps.library.models import Asset, Rendition, Track
 from apps.streaming import stream_manager
 from apps.streaming.models import Desired, Output, State, Stream
@@ -290,3 +291,18 @@ def connected_show(stage: Stage, request: pytest.FixtureRequest) -> Show:
     found: Show = request.getfixturevalue("show")
     stage.set(lost_answers=lost)
     return found
+
+
+@pytest.fixture
+def program(workspace: Workspace, alice: User) -> Callable[..., Any]:
+    """A program of Alice's: `program("GET", "/channels")` is the answer."""
+    _, text = services.create_token(
+        workspace=workspace, by=alice, name="test", scopes=tuple(Scope.values)
+    )
+
+    def ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        content = {"data": body, "content_type": "application/json"} if body is not None else {}
+        headers = {"Authorization": f"Bearer {text}"}
+        return getattr(Client(), method.lower())(f"/api/v1{path}", headers=headers, **content)
+
+    return ask

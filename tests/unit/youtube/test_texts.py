@@ -37,3 +37,7 @@ def test_tags_stay_within_five_hundred_characters(tags):
     kept = texts.tags_of(",".join(tags))
     assert len(",".join(f'"{tag}"' if " " in tag else tag for tag in kept)) <= 500
     assert len(kept) == len(set(kept))
+
+
+def test_what_is_put_in_is_not_looked_at_again():
+    assert texts.title_of("{stream}", VALUES | {"stream": "{date} <b>"}) == "{date} b"

@@ -184,6 +184,22 @@ def test_it_waits_for_the_ingest_and_for_its_time():
     assert steps(lifecycle=Lifecycle.READY, ingest=Ingest.ACTIVE) is Step.GO_LIVE
 
 
+def test_one_that_somebody_else_made_is_settled_before_anything_else():
+    theirs = {"is_adopted": True, "is_unsettled": True, "ingest": Ingest.ACTIVE}
+    for lifecycle in (Lifecycle.CREATED, Lifecycle.READY, Lifecycle.TESTING, Lifecycle.LIVE):
+        for is_bound in (True, False):
+            assert steps(lifecycle=lifecycle, is_bound=is_bound, **theirs) is Step.SETTLE
+    # While it starts nothing of it can be changed.
+    assert steps(lifecycle=Lifecycle.LIVE_STARTING, **theirs) is Step.WAIT
+
+
+def test_one_that_somebody_else_made_is_never_deleted():
+    for lifecycle in Lifecycle:
+        gone = steps(lifecycle=lifecycle, is_wanted=False, is_adopted=True)
+        assert gone is not Step.DELETE
+    assert steps(lifecycle=Lifecycle.READY, is_wanted=False, is_adopted=True) is Step.LEAVE
+
+
 def test_one_with_a_monitor_is_tested_first():
     assert steps(lifecycle=Lifecycle.READY, ingest=Ingest.ACTIVE, has_monitor=True) is Step.TEST
     assert (

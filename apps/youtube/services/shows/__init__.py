@@ -6,9 +6,10 @@ never asked for twice before reads have shown that nothing happened.
 """
 
 from apps.youtube.services.shows.advancing import BUSY, advance
-from apps.youtube.services.shows.keys import note_ingest
+from apps.youtube.services.shows.keys import keep_key, note_ingest
 from apps.youtube.services.shows.look import encoder_of, waits
 from apps.youtube.services.shows.wishes import (
+    change,
     describe,
     end,
     follow,
@@ -21,12 +22,14 @@ from apps.youtube.services.shows.wishes import (
 __all__ = [
     "BUSY",
     "advance",
+    "change",
     "describe",
     "encoder_of",
     "end",
     "follow",
     "forget",
     "go_live",
+    "keep_key",
     "note_ingest",
     "subject_started",
     "waits",

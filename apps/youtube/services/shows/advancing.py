@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.youtube.client import YouTubeError
 from apps.youtube.models import IngestKey, Reason, Show
 from apps.youtube.selectors import open_broadcasts
+from apps.youtube.services.shows.changing import apply_changes
 from apps.youtube.services.shows.judging import judge, note_failure
 from apps.youtube.services.shows.keys import close_key, key_of, open_key, read_ingest
 from apps.youtube.services.shows.look import Look, encoder_of, waits
@@ -77,6 +78,7 @@ def _look(look: Look) -> None:
         if not any(row.ended_at is None for row in look.broadcasts):
             for opened in show.keys.filter(is_open=True):
                 close_key(look, opened)
+        apply_changes(look)
         judge(look)
         return
     keys = _keys_in_use(look)
@@ -92,6 +94,11 @@ def _look(look: Look) -> None:
             return
         Show.objects.filter(pk=show.pk).update(is_start_pending=False)
         show.is_start_pending = False
+    for row in look.broadcasts:
+        if row.is_wanted and row.ingest_key is None:
+            # Adopted: it has had a key of somebody else's.
+            row.ingest_key = keys[-1]
+            row.save(update_fields=["ingest_key", "updated_at"])
     if not any(row.is_wanted for row in look.broadcasts):
         plan(look, keys[-1], Reason.START)
     read_ingest(look)
@@ -99,6 +106,7 @@ def _look(look: Look) -> None:
         step_on(look, row)
     if show.is_wanted:
         rotate(look, keys[-1])
+    apply_changes(look)
     judge(look)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
-from apps.youtube import quota, truth
+from apps.youtube import merging, quota, truth
 from apps.youtube.client import Retry, YouTubeError
 from apps.youtube.models import (
     Broadcast,
@@ -35,21 +36,36 @@ logger = logging.getLogger(__name__)
 def call(look: Look, row: Broadcast, step: Step) -> None:
     """Ask YouTube for `step`, written down before; raises what no refusal here explains."""
     api = look.api()
+    body: dict[str, Any] = {}
     if step is Step.INSERT:
         api = look.api(_urgency(look, row))
         reschedule(look, row)
     elif step is Step.BIND and not _has_key(look, row):
         return
+    elif step is Step.SETTLE:
+        # What is not sent along would be reset, so it is read first.
+        found = api.list("liveBroadcasts", "id,contentDetails", id=row.youtube_id)
+        if not found:
+            read(look, row)
+            look.within(look.waits.agree)
+            return
+        has_begun = Lifecycle(row.lifecycle).has_begun
+        content = merging.left_alone(found[0].get("contentDetails") or {}, has_begun=has_begun)
+        body = {"id": row.youtube_id, "contentDetails": content}
     begin(row, Sent(step.value), look.now)
     try:
         if step is Step.INSERT:
-            note(look, row, api.insert("liveBroadcasts", PARTS, body_of(look.show, row)))
+            body = body_of(look.show, row)
+            note(look, row, api.insert("liveBroadcasts", PARTS, body))
+            row.told, row.told_at = _texts_in(body), look.now
             look.say("youtube.created", "A broadcast was made at YouTube.")
             _may_live(row)
         elif step is Step.BIND:
             assert row.ingest_key is not None  # noqa: S101 - planned with one
             note(look, row, api.bind(row.youtube_id, row.ingest_key.youtube_id))
             row.is_bound = True
+        elif step is Step.SETTLE:
+            note(look, row, api.update("liveBroadcasts", "id,contentDetails", body))
         elif step is Step.DELETE:
             api.delete("liveBroadcasts", row.youtube_id)
             move(row, Lifecycle.MISSING, look.now)
@@ -68,6 +84,12 @@ def call(look: Look, row: Broadcast, step: Step) -> None:
     quota.note_answer(row.channel)
     end_call(row)
     look.within(look.waits.poll if step is Step.GO_LIVE else timedelta(0))
+
+
+def _texts_in(body: dict[str, Any]) -> dict[str, Any]:
+    """What an insert said that a change may be about."""
+    snippet = {name: body["snippet"][name] for name in ("title", "description", "categoryId")}
+    return snippet | {"privacyStatus": body["status"]["privacyStatus"]}
 
 
 def _urgency(look: Look, row: Broadcast) -> Purpose:
@@ -100,6 +122,13 @@ def _may_live(row: Broadcast) -> None:
 def _understood(look: Look, row: Broadcast, step: Step, error: YouTubeError) -> bool:
     """Refusals that say where a broadcast really is, or what else to try."""
     code = error.code
+    if step is Step.SETTLE and error.retry in (Retry.NEVER, Retry.REPLAN):
+        # It goes on as it is: an end that we did not ask for is noticed all the same.
+        row.is_unsettled = False
+        row.save(update_fields=["is_unsettled", "updated_at"])
+        look.say("youtube.settings_kept", f"YouTube did not change its settings: {error.text}")
+        look.within(timedelta(0))
+        return True
     if code == "errorStreamInactive":
         if row.ingest_key is not None:
             IngestKey.objects.filter(pk=row.ingest_key.pk).update(ingest="")

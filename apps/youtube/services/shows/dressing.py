@@ -6,8 +6,9 @@ from typing import Any
 
 from apps.youtube import texts
 from apps.youtube.client import YouTubeError
-from apps.youtube.models import Broadcast, Show
+from apps.youtube.models import Broadcast, Origin, Show
 from apps.youtube.quota import Purpose
+from apps.youtube.services.shows.changing import ask_change
 from apps.youtube.services.shows.look import Look
 
 PARTS = "id,snippet,status,contentDetails"
@@ -56,12 +57,5 @@ def decorate(look: Look, row: Broadcast) -> None:
     if not row.has_tags and tags:
         row.has_tags = True
         row.save(update_fields=["has_tags", "updated_at"])
-        # A broadcast has none: they belong to the video, whose other texts must be sent along.
-        snippet = body_of(look.show, row)["snippet"]
-        del snippet["scheduledStartTime"]
-        try:
-            look.api(Purpose.ASKED).update(
-                "videos", "snippet", {"id": row.youtube_id, "snippet": {**snippet, "tags": tags}}
-            )
-        except YouTubeError as error:
-            look.say("youtube.tags_refused", f"YouTube did not take the tags: {error.text}")
+        # A broadcast has none: they belong to the video.
+        ask_change(row=row, origin=Origin.START, wish={"tags": tags})

@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.youtube import signals
 from apps.youtube.models import Broadcast, OnAir, OnEnd, Reason, Show
 from apps.youtube.services import alerts
+from apps.youtube.services.shows.changing import ask_after_end
 from apps.youtube.services.shows.keys import close_key, key_of, open_key
 from apps.youtube.services.shows.look import Look
 from apps.youtube.services.shows.planning import plan
@@ -22,6 +23,7 @@ def over(look: Look, row: Broadcast) -> None:
     was_wished = not row.is_wanted
     row.ended_at = look.now if look.now > row.created_at else timezone.now()
     row.save()
+    ask_after_end(look.show, row)
     key = row.ingest_key
     # Without a successor its key stays open: one that ended by itself is replaced on it.
     is_followed = was_wished and look.show.is_wanted

@@ -34,7 +34,7 @@ def key_of(look: Look, n: int) -> IngestKey | None:
             if (one.get("snippet") or {}).get("title") == key.marker
         ]
         if found:
-            return _keep_key(key, found[0])
+            return keep_key(key, found[0])
         if not is_absent(look, key):
             return None
     # What is on air may use the last units; what only begins leaves them to it.
@@ -55,7 +55,7 @@ def key_of(look: Look, n: int) -> IngestKey | None:
             key.sent, key.sent_at = Sent.NOTHING, None
             key.save(update_fields=["sent", "sent_at", "updated_at"])
         raise
-    return _keep_key(key, made)
+    return keep_key(key, made)
 
 
 def _new_key(show: Show, n: int) -> IngestKey:
@@ -65,7 +65,8 @@ def _new_key(show: Show, n: int) -> IngestKey:
     return key
 
 
-def _keep_key(key: IngestKey, told: dict[str, Any]) -> IngestKey:
+def keep_key(key: IngestKey, told: dict[str, Any]) -> IngestKey:
+    """Write down a liveStream as YouTube tells it, with the key itself."""
     info = (told.get("cdn") or {}).get("ingestionInfo") or {}
     key.youtube_id = str(told.get("id", ""))
     key.key = str(info.get("streamName", ""))
@@ -104,7 +105,7 @@ def reread_key(look: Look) -> None:
             IngestKey.objects.filter(pk=key.pk).update(doubted_at=None)
         info = (found[0].get("cdn") or {}).get("ingestionInfo") or {}
         if info.get("streamName") and info["streamName"] != key.key:
-            _keep_key(key, found[0])
+            keep_key(key, found[0])
             look.say("youtube.key_changed", "The stream key was reset at YouTube; we use the new.")
             signals.key_ready.send(sender=Show, show=look.show, ingest_key=key)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from apps.youtube import truth
+from apps.youtube import merging, truth
 from apps.youtube.models import Broadcast, Sent
 from apps.youtube.services.shows.intents import end_call, is_absent
 from apps.youtube.services.shows.look import Look
@@ -91,6 +91,12 @@ def note(look: Look, row: Broadcast, told: dict[str, Any]) -> None:
     move(row, truth.later(Lifecycle(row.lifecycle), read), look.now)
     if read is Lifecycle.LIVE:
         row.is_suspect = False
+    if row.is_unsettled and details:
+        has_begun = Lifecycle(row.lifecycle).has_begun
+        if merging.is_left_alone(details, has_begun=has_begun):
+            row.is_unsettled = False
+        monitor = details.get("monitorStream") or {}
+        row.has_monitor = bool(monitor.get("enableMonitorStream", True))
 
 
 def move(row: Broadcast, lifecycle: Lifecycle, now: datetime) -> None:
@@ -104,6 +110,7 @@ def move(row: Broadcast, lifecycle: Lifecycle, now: datetime) -> None:
 _REACHED: dict[str, Callable[[Broadcast], bool]] = {
     Sent.INSERT: lambda row: bool(row.youtube_id),
     Sent.BIND: lambda row: row.is_bound,
+    Sent.SETTLE: lambda row: not row.is_unsettled,
     Sent.TESTING: lambda row: row.lifecycle not in ("", "created", "ready"),
     Sent.LIVE: lambda row: row.lifecycle not in ("", "created", "ready", "testStarting", "testing"),
     Sent.COMPLETE: lambda row: Lifecycle(row.lifecycle).is_over,

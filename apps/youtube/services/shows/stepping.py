@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.youtube.models import Broadcast
+from apps.youtube.models import Broadcast, Reason
 from apps.youtube.services.shows.calls import call
 from apps.youtube.services.shows.dressing import decorate
 from apps.youtube.services.shows.ending import over
@@ -24,6 +24,8 @@ def _facts(look: Look, row: Broadcast) -> BroadcastFacts:
         is_due=is_due(look, row),
         ingest=ingest_of(ingest),
         for_so_long=look.now - (row.lifecycle_at or look.now),
+        is_adopted=row.reason == Reason.ADOPTED,
+        is_unsettled=row.is_unsettled,
     )
 
 
@@ -40,6 +42,10 @@ def step_on(look: Look, row: Broadcast) -> None:
         over(look, row)
     elif step is Step.WAIT:
         _wait(look, row)
+    elif step is Step.LEAVE:
+        row.ended_at = max(look.now, row.created_at)
+        row.save(update_fields=["ended_at", "updated_at"])
+        look.say("youtube.left", "The broadcast that was taken over is left as it is at YouTube.")
     elif step is Step.GIVE_UP:
         unwish(row)
         look.say("youtube.stuck", "YouTube did not start the broadcast; another one is made.")

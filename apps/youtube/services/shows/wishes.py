@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.models import Workspace
+from apps.accounts.models import User, Workspace
 from apps.core.wake import wake_task_on_commit
-from apps.youtube.models import Channel, ChannelState, OnAir, Show
+from apps.youtube import texts
+from apps.youtube.models import Broadcast, Change, Channel, ChannelState, OnAir, Origin, Show
 from apps.youtube.services import alerts
+from apps.youtube.services.shows.changing import ask_change
+from apps.youtube.services.shows.look import encoder_of
 
 DESCRIBING = (
     "title", "description", "tags", "category_id", "privacy", "made_for_kids", "latency", "dvr",
-    "policy", "on_end",
+    "policy", "on_end", "after_title", "after_privacy", "after_playlist",
 )  # fmt: skip
 
 
@@ -59,6 +63,39 @@ def end(*, show: Show) -> None:
         alerts.resolve(show.pk)
         wake(show.subject)
     show.refresh_from_db()
+
+
+def change(
+    *,
+    show: Show,
+    row: Broadcast,
+    wishes: Mapping[str, Any],
+    thumbnail: bytes = b"",
+    by: User | None = None,
+) -> Change | None:
+    """Wish that YouTube shows other texts of a broadcast; None when nothing is wished.
+
+    `wishes` has some of title, description, tags, category_id and privacy, as they are typed:
+    what stands in braces is filled now, with what is on at this moment. Returns before YouTube
+    is asked.
+    """
+    values = texts.values_of(
+        stream=show.name, channel=show.channel.title, at=timezone.now(),
+        item=encoder_of(show).item,
+    )  # fmt: skip
+    fill: dict[str, tuple[str, Callable[[str], Any]]] = {
+        "title": ("title", lambda text: texts.title_of(text, values)),
+        "description": ("description", lambda text: texts.description_of(text, values)),
+        "tags": ("tags", texts.tags_of),
+        "category_id": ("categoryId", str),
+        "privacy": ("privacyStatus", str),
+    }
+    wish = {fill[name][0]: fill[name][1](text) for name, text in wishes.items()}
+    with transaction.atomic():
+        asked = ask_change(row=row, origin=Origin.ASKED, wish=wish, thumbnail=thumbnail, by=by)
+        if asked is not None:
+            follow(subject=show.subject)
+    return asked
 
 
 def forget(*, subject: UUID) -> None:
