@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from apps.core.fields import EncryptedTextField
 from apps.ops import health
+from apps.streaming.models import Node
 
 LEAST_FREE_BYTES = 5 << 30
 NEEDED_ENCODERS = ("libx264", "aac")
@@ -53,6 +54,7 @@ def examine() -> Iterator[Finding]:
         "storage": (_storage, "Check AWS_*, or who owns DATA_DIR/media and how full the disk is."),
         "clock": (_clock, "Switch time synchronisation on (chrony or systemd-timesyncd)."),
         "disk": (_disk, "Free some space in DATA_DIR, or lower TRACK_CACHE_BYTES."),
+        "nodes": (_nodes, "Check DATABASE_URL, and run `manage.py migrate`."),
         "credentials": (_credentials, "Put the missing key back into FIELD_ENCRYPTION_KEYS."),
     }
     for part, (look, usual_mend) in examinations.items():
@@ -141,6 +143,20 @@ def _disk() -> str:
     if usage.free < LEAST_FREE_BYTES:
         raise Unwell(free, "Free some space there, or lower TRACK_CACHE_BYTES.")
     return free
+
+
+def _nodes() -> str:
+    """Several nodes can ask each other whether the database is away for all of them."""
+    nodes = list(Node.objects.order_by("name").values_list("name", "peer_address"))
+    silent = [name for name, address in nodes if not address]
+    if len(nodes) > 1 and silent:
+        raise Unwell(
+            f"{len(nodes)} nodes are registered, and {', '.join(silent)} cannot be asked whether "
+            "the database can be reached: when it is away, streams stop at their deadline",
+            "Set NODE_PEER_LISTEN on every node and start it again; remove one that is gone for "
+            "good with `manage.py drain_node --forget`.",
+        )
+    return f"{len(nodes)} registered"
 
 
 def _credentials() -> str:

@@ -3,13 +3,15 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.streaming.models import Node
+
 
 @pytest.mark.django_db
 def test_a_well_installation_is_called_well(capsys):
     call_command("doctor", "--json")
     findings = {one["part"]: one for one in json.loads(capsys.readouterr().out)}
     assert set(findings) == {
-        "ffmpeg", "database", "broker", "cache", "storage", "clock", "disk", "credentials",
+        "ffmpeg", "database", "broker", "cache", "storage", "clock", "disk", "nodes", "credentials",
     }  # fmt: skip
     assert all(one["healthy"] for one in findings.values())
 
@@ -24,3 +26,15 @@ def test_it_says_what_is_wrong_and_how_to_mend_it(local_disk, settings, capsys):
     assert "BAD storage" in said
     assert "FIELD_ENCRYPTION_KEYS" in said
     assert "ok  database" in said
+
+
+@pytest.mark.django_db
+def test_it_warns_of_nodes_that_cannot_ask_each_other(capsys):
+    Node.objects.create(id="one", name="one")
+    call_command("doctor", "--json")
+    Node.objects.create(id="two", name="two", peer_address="10.0.0.2:9000")
+    with pytest.raises(CommandError, match="nodes"):
+        call_command("doctor")
+    assert "NODE_PEER_LISTEN" in capsys.readouterr().out
+    Node.objects.filter(pk="one").update(peer_address="10.0.0.1:9000")
+    call_command("doctor")
