@@ -385,6 +385,21 @@ class Reason(models.TextChoices):
     ADOPTED = "adopted", _("Was there already")
 
 
+LIFECYCLE_SAID = {
+    "": _("Being made"),
+    "created": _("Being set up"),
+    "ready": _("Ready"),
+    "testStarting": _("Being tested"),
+    "testing": _("Being tested"),
+    "liveStarting": _("Going live"),
+    "live": _("Live"),
+    "complete": _("Ended"),
+    "revoked": _("Removed by YouTube"),
+    "missing": _("Deleted"),
+}
+"""What people read for each `lifeCycleStatus`."""
+
+
 class Broadcast(Intended):
     """One event at YouTube, which is one video; written before it is asked for."""
 
@@ -455,6 +470,11 @@ class Broadcast(Intended):
 
     def __str__(self) -> str:
         return self.youtube_id or f"planned {self.pk}"
+
+    @property
+    def state_said(self) -> str:
+        """Its lifecycle in the reader's words."""
+        return str(LIFECYCLE_SAID[self.lifecycle])
 
     @property
     def watch_url(self) -> str:

@@ -107,7 +107,8 @@ def spend(
         probing = QuotaEntry.objects.filter(pk=total.pk).filter(
             Q(probed_at__isnull=True) | Q(probed_at=total.probed_at)
         )
-        may_probe = purpose in (Purpose.KEEP, Purpose.WATCH) and now - probed >= PROBE_EVERY
+        pause = PROBE_EVERY / settings.YOUTUBE_TIME_SCALE
+        may_probe = purpose in (Purpose.KEEP, Purpose.WATCH) and now - probed >= pause
         if not may_probe or not probing.update(probed_at=now):
             _refuse(own, now)
     ceiling = int(limit * purpose.value)

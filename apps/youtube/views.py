@@ -24,7 +24,7 @@ from apps.accounts.access import current_workspace, require
 from apps.accounts.models import Role, User, Workspace
 from apps.youtube import quota, selectors
 from apps.youtube.access import get_channel_for
-from apps.youtube.client import YouTubeError
+from apps.youtube.client import Retry, YouTubeError
 from apps.youtube.forms import OwnClientForm
 from apps.youtube.models import OPERATOR, Channel
 from apps.youtube.services import alerts, connecting
@@ -182,7 +182,8 @@ def channel_check(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     try:
         connecting.check_eligibility(channel=found)
     except YouTubeError as error:
-        messages.error(request, error.text)
+        if error.retry is not Retry.RECONNECT:  # which its page says already
+            messages.error(request, error.text)
     else:
         messages.success(request, _("YouTube was asked just now."))
     return redirect(found)

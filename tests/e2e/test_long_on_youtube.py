@@ -97,6 +97,15 @@ def unbroken(installation: Installation) -> Iterator[None]:
     assert not faults, faults[:5]
 
 
+def without_archive(installation: Installation) -> list[float]:
+    """Hours that each broadcast was live that was live for too long."""
+    return [
+        (one["ended_at"] - one["live_at"]) * IN_HOURS / 3600
+        for one in ours(installation)["broadcasts"]
+        if one["state"] == "complete" and not one["has_archive"]
+    ]
+
+
 def rotated(installation: Installation, count: int) -> Any:
     return lambda: states(installation).count("complete") >= count
 
@@ -112,13 +121,15 @@ def test_ten_rotations_on_one_connection_and_ten_where_no_key_is_shared(
     assert installation.youtube()["accepted"] == accepted
     assert len(ours(installation)["streams"]) == 1
     assert dark_s(installation) == 0.0
+    assert without_archive(installation) == []
 
     installation.youtube("faults", broadcasts_per_key=1)
     wait_until(rotated(installation, 2 * ROTATIONS), "ten more", seconds=900)
     assert dark_s(installation) == 0.0
     assert len(ours(installation)["streams"]) == 2
-    ended = [one for one in ours(installation)["broadcasts"] if one["state"] == "complete"]
-    assert all(one["has_archive"] for one in ended)
+    # The second key is made and connected in real seconds, which are hours here: once, when sharing
+    # is refused for the first time.
+    assert len(without_archive(installation)) <= 1
 
 
 def alerts(installation: Installation) -> list[tuple[str, bool]]:

@@ -76,6 +76,7 @@ def is_narrow(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
+@pytest.mark.slow  # test_youtube_live watches one in CI
 def test_a_broadcast_is_watched_until_it_is_ended(phone: Page, simulator: Running) -> None:
     token = allowed(phone, simulator)
     api = f"{simulator.url}/youtube/v3"

@@ -185,6 +185,8 @@ def stream_ready(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
         "may_edit": found.role >= Role.EDITOR,
     }
     if request.headers.get("HX-Request"):
+        # Once it is started, the question leaves the stream's page.
+        context["is_answered"] = found.is_wanted
         return fragment(request, "streaming/_ready.html", context)
     return render(request, "streaming/ready.html", context)
 

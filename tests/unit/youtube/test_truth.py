@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apps.youtube import truth
-from apps.youtube.models import OUR_SENTENCES, OnAir, Show
+from apps.youtube.models import LIFECYCLE_SAID, OUR_SENTENCES, OnAir, Show
 from apps.youtube.truth import (
     BroadcastFacts,
     Encoder,
@@ -77,6 +77,10 @@ def test_a_repair_is_made_once():
         if judged.repair in AFTER:
             again = judge(**{**facts, **AFTER[judged.repair]})
             assert again.repair is not judged.repair
+
+
+def test_every_lifecycle_has_words_for_people():
+    assert set(LIFECYCLE_SAID) == {state.value for state in Lifecycle}
 
 
 def test_every_row_of_the_table_is_needed():
