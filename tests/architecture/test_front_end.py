@@ -71,6 +71,19 @@ def test_every_vendored_file_is_listed_with_a_licence():
         assert (STATIC / "vendor" / licence).stat().st_size > 100
 
 
+def test_the_lock_holds_all_that_a_clean_install_asks_for():
+    """Those of other systems as well: npm refuses a lock in which one is missing."""
+    packages = json.loads((ROOT / "frontend/package-lock.json").read_text())["packages"]
+    lacking = []
+    for place, package in packages.items():
+        for name in {**package.get("dependencies", {}), **package.get("optionalDependencies", {})}:
+            around = [part for part in place.split("/node_modules/") if part]
+            above = ["/node_modules/".join(around[:n]) for n in range(len(around), -1, -1)]
+            if not any(f"{up}/node_modules/{name}".lstrip("/") in packages for up in above):
+                lacking.append(f"{place or 'package.json'}: {name}")
+    assert lacking == []
+
+
 def test_the_lock_names_no_address():
     text = (ROOT / "frontend/package-lock.json").read_text()
     assert '"resolved"' not in text
