@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -25,7 +26,19 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from tests.e2e.pages import Showcase, serve
 from tests.servers import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`, those that share an installation or a showcase share a process."""
+    for item in items:
+        if item.path.parent != HERE:
+            continue
+        needs = getattr(item, "fixturenames", ())
+        shared = next((name for name in ("showcase", "installation") if name in needs), "")
+        item.add_marker(pytest.mark.xdist_group(shared or item.path.stem))
 
 
 @dataclass
@@ -138,9 +151,36 @@ def installation() -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="session")
-def showcase() -> Iterator[Showcase]:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with an empty database and collected static files, made once for all to copy."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Beside those of the other processes of this run.
+        base = base.parent
+    directory = base / "fresh"
+    environment = without_settings(os.environ) | {
+        "ENV_FILE": "",
+        "ENVIRONMENT": "test",
+        "DATA_DIR": str(directory),
+        "SECRET_KEY": "nothing is kept with it",
+        "FIELD_ENCRYPTION_KEYS": "dGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtMDA=",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+    with (base / "fresh.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "static").exists():
+            directory.mkdir()
+            for command in (["migrate", "-v0"], ["collectstatic", "-v0", "--noinput"]):
+                subprocess.run(
+                    [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True
+                )
+    return directory
+
+
+@pytest.fixture(scope="session")
+def showcase(fresh: Path) -> Iterator[Showcase]:
     """The web of the product with a workspace in every state."""
-    with serve() as running:
+    with serve(fresh=fresh) as running:
         yield running
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,11 +14,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.servers import free_port
 
@@ -64,6 +65,7 @@ class Showcase:
     base: str
     known: dict[str, Any]
     data_dir: Path
+    _pages: list[Address] = field(default_factory=list)
 
     def context(self, browser: Browser, who: str, **more: Any) -> BrowserContext:
         """A browser in which `who` is signed in, at the moment that does not pass."""
@@ -76,8 +78,10 @@ class Showcase:
         return context
 
     def pages(self) -> list[Address]:
-        """All addresses that answer a GET with a whole page."""
-        found = []
+        """All addresses that answer a GET with a whole page; they are found once."""
+        if self._pages:
+            return self._pages
+        found = self._pages
         for path in sorted(set(addresses(self.known["ids"]))):
             if self._is_page(path, "alice"):
                 found.append(Address(path, "alice"))
@@ -89,7 +93,8 @@ class Showcase:
                 found.append(Address(f"/streams/{pk}/", "alice"))
         for path in ("/dashboard/", "/library/", "/playlists/", "/streams/", "/streams/new/"):
             found.append(Address(path, "zoe"))
-        return [*found, Address("/nowhere/", "nobody"), Address("/library/?q=nothing", "alice")]
+        found += [Address("/nowhere/", "nobody"), Address("/library/?q=nothing", "alice")]
+        return found
 
     def _is_page(self, path: str, who: str) -> bool:
         headers = {}
@@ -102,6 +107,44 @@ class Showcase:
                 return "text/html" in kind and b"<html" in answer.read()
         except urllib.error.HTTPError:
             return False
+
+
+# Fragments that are still to come, first of all: they may be live as well.
+_ASK = """async () => {
+  for (let n = 0; n < 500 && document.querySelector("[hx-trigger=load]"); n += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return await new Promise((resolve, reject) => {
+    const parts = [...document.querySelectorAll("[data-poll]")]
+      .filter((one) => one.getAttribute("hx-trigger").includes("refresh"));
+    const waiting = parts.map((one) => one.getAttribute("hx-get"));
+    const seen = () => requestAnimationFrame(() => requestAnimationFrame(() => resolve(parts.length)));
+    if (!parts.length) return seen();
+    setTimeout(() => reject(new Error(`no answer for ${waiting}`)), 10000);
+    document.addEventListener("htmx:afterRequest", (event) => {
+      const at = waiting.indexOf(event.detail.requestConfig.path);
+      if (at >= 0) waiting.splice(at, 1);
+      if (!waiting.length) seen();
+    });
+    for (const part of parts) htmx.trigger(part, "refresh");
+  });
+}"""  # noqa: E501
+
+
+def ask_live_parts(page: Page) -> int:
+    """Let all live parts ask at once, and wait until what they were told is shown; their number."""
+    count: int = page.evaluate(_ASK)
+    return count
+
+
+def stop_motion(page: Page) -> None:
+    """Colours are from now on what they end up as, not what they are on their way there."""
+    # By the object model: the content policy allows no inline style.
+    page.evaluate("""() => {
+      const still = new CSSStyleSheet();
+      still.replaceSync("*, ::before, ::after { transition: none !important; animation: none !important; }");
+      document.adoptedStyleSheets = [still];
+    }""")  # noqa: E501
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -154,10 +197,15 @@ def _routes(patterns: Any, before: str) -> Iterator[str]:
 
 
 @contextmanager
-def serve(*options: str) -> Iterator[Showcase]:
-    """The showcase in a directory and on a port of its own."""
+def serve(*options: str, fresh: Path | None = None) -> Iterator[Showcase]:
+    """The showcase in a directory and on a port of its own.
+
+    `fresh` has an empty database and collected static files, which are then not made again.
+    """
     with tempfile.TemporaryDirectory(prefix="streamer-pages-") as directory:
         data_dir = Path(directory)
+        if fresh is not None:
+            shutil.copytree(fresh, data_dir, dirs_exist_ok=True)
         port = free_port()
         log = data_dir / "showcase.log"
         with log.open("w") as output:

@@ -4,8 +4,8 @@
 
 Serves until it is ended. The rows come from the services as far as a service can make them; what
 only workers and nodes write is written here as they would. `--locale` puts the generated language
-of `tests.e2e.pseudo` over every text, and gives people's own words in letters that it lacks.
-`--hostile` gives names that try to run, to turn the line round, or to break the page.
+of `tests.e2e.pseudo` over every text. `--hostile` gives names that try to run, to turn the line
+round, or to break the page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOMENT = datetime(2026, 3, 14, 21, 42, 10, tzinfo=UTC)
 PASSWORD = "correct horse battery staple"
 INGEST = "rtmp://127.0.0.1:1935/live2"
 
-# What people wrote: once in English, once in letters that no text of ours uses.
+# What people wrote: once in English, once in other letters.
 WORDS = {
     "Night Harbour Radio": "Ночная гавань",
     "Field recordings": "Полевые записи",
@@ -81,7 +81,10 @@ HOSTILE = (
 
 def hostile_words() -> dict[str, str]:
     """For each thing that people name, a hostile name of its own."""
-    return {known: f"{HOSTILE[n % len(HOSTILE)]}{n}"[:120] for n, known in enumerate(WORDS)}
+    return {
+        known: f"{HOSTILE[n % len(HOSTILE)]}{n} {other}"[:120]
+        for n, (known, other) in enumerate(WORDS.items())
+    }
 
 
 @dataclass
@@ -93,6 +96,8 @@ class Shown:
     ids: dict[str, str] = field(default_factory=dict)
     streams: dict[str, str] = field(default_factory=dict)
     playlist: str = ""
+    names: list[str] = field(default_factory=list)
+    """What people called things, longest first: as they wrote it, and as it is kept."""
 
 
 def main(arguments: list[str]) -> None:
@@ -133,9 +138,11 @@ def main(arguments: list[str]) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
     django.setup()
     timezone.now = lambda: MOMENT
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
-    words = WORDS if pseudo else hostile_words() if "--hostile" in arguments else {}
+    if not (data_dir / "db.sqlite3").exists():
+        call_command("migrate", interactive=False, verbosity=0)
+    if not (data_dir / "static").exists():
+        call_command("collectstatic", interactive=False, verbosity=0)
+    words = hostile_words() if "--hostile" in arguments else {}
     shown = _Seed(data_dir, words, translated=pseudo).run()
     (data_dir / "showcase.json").write_text(json.dumps(shown.__dict__))
 
@@ -175,6 +182,10 @@ class _Seed:
             self.files()
             self.playlists()
             self.streams()
+        from apps.core.lines import one_line
+
+        names = {self.said(known) for known in WORDS}
+        self.shown.names = sorted(names | {one_line(name) for name in names}, key=len)[::-1]
         return self.shown
 
     # -- people -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,9 +61,10 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, fresh: Path) -> Iterator[Site]:
     """The pages alone, in a process of their own."""
     home = tmp_path_factory.mktemp("site")
+    shutil.copytree(fresh, home, dirs_exist_ok=True)
     google = Google()
     server = google.start()
     found = Site(free_port(), home / "mails", google)
@@ -77,10 +79,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "TRUSTED_PROXY": "true",
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }  # fmt: skip
-    for command in (["migrate", "-v0"], ["collectstatic", "-v0", "--noinput"]):
-        subprocess.run(
-            [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True
-        )
     with (home / "site.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", "config.asgi:application", "--lifespan", "off",
