@@ -21,7 +21,7 @@ class CompressionMiddleware(GZipMiddleware):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         """The response, smaller when that helps."""
-        kind = response.get("Content-Type", "")
+        kind = response.get("Content-Type", "").lower()
         if kind.startswith("text/event-stream") or not kind.startswith(_COMPRESSIBLE):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)

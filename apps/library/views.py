@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.core.files.storage import default_storage
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.cache import get_conditional_response
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -87,8 +89,9 @@ def progress(request: HttpRequest) -> HttpResponse:
     ids = _ids(request.GET.get("ids", ""))
     rows = _rows(selectors.assets_of(workspace).filter(pk__in=ids))
     etag = _etag(rows)
-    if request.headers.get("If-None-Match") == etag:
-        response = HttpResponse(status=304)
+    unchanged = get_conditional_response(request, etag=etag)
+    if unchanged is not None:
+        response = cast(HttpResponse, unchanged)
     else:
         context = _poll(workspace, rows)
         response = render(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import time
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from django.urls import NoReverseMatch, reverse
 
 from apps.library.models import Asset
 from tests.architecture.addresses import ADDRESSES, Wall
@@ -21,6 +25,22 @@ LISTS = [
     for route, walls in ADDRESSES.items()
     if route.startswith("api/") and walls.get("GET") is Wall.READ and "<" not in route
 ]
+
+
+TEXT = re.compile(r"text/|application/(problem\+)?json|application/javascript")
+SMALL = 1000
+"""Bytes below which compression may be no gain, with what is added to hide the true length."""
+POLLED = {
+    "library:progress": "ids={asset_id}",
+    "streaming:dashboard": "",
+    "streaming:streams": "",
+    "streaming:stream-live": "",
+    "streaming:stream-details": "",
+    "streaming:stream-programme": "",
+    "streaming:stream-ready": "",
+    "streaming:show-state": "",
+}
+"""Addresses that open pages ask again and again."""
 
 
 @pytest.mark.parametrize("name", ["alice", "charlie", "nobody"])
@@ -149,3 +169,56 @@ def test_titles_are_text_on_every_page_and_in_the_admin(title: str, cast: Cast):
         assert not any(
             raw in answer.content for raw in (b"alert(1)</script>", b"<img src=x", b"<svg onload")
         )
+
+
+# -- bytes --------------------------------------------------------------------------------------
+
+
+def test_text_is_compressed_wherever_it_comes_from(cast: Cast):
+    plain, seen = [], 0
+    for route, walls in ADDRESSES.items():
+        if "GET" not in walls:
+            continue
+        name = "token for all" if route.startswith("api/") else "alice"
+        answer = cast[name].ask(
+            "GET", path_of(route, cast.alice.ids), headers={"Accept-Encoding": "gzip"}
+        )
+        if answer.streaming or not TEXT.match(answer.get("Content-Type", "").lower()):
+            continue
+        if answer.get("Content-Encoding") == "gzip":
+            seen += 1
+            assert len(gzip.decompress(answer.content)) > len(answer.content)
+            assert "Accept-Encoding" in answer["Vary"], route
+        elif len(answer.content) > SMALL:
+            plain.append(route)
+    assert not plain
+    assert seen > 40
+
+
+def test_every_part_that_is_asked_again_is_answered_with_304_while_nothing_changes(cast: Cast):
+    templates = (Path(__file__).resolve().parents[3] / "templates").rglob("*.html")
+    assert sum(" data-poll" in path.read_text() for path in templates) == len(POLLED)
+    for name, query in POLLED.items():
+        try:
+            path = reverse(name)
+        except NoReverseMatch:
+            path = reverse(name, args=[cast.alice.ids["stream_id"]])
+        path += f"?{query.format(**cast.alice.ids)}" if query else ""
+        asked = {"HX-Request": "true", "Accept-Encoding": "gzip"}
+        first = cast["alice"].ask("GET", path, headers=asked)
+        assert first.status_code == 200, name
+        # As the browser got it: compressed, the tag is a weak one.
+        again = cast["alice"].ask("GET", path, headers=asked | {"If-None-Match": first["ETag"]})
+        assert (again.status_code, again.content) == (304, b""), name
+        assert again["ETag"].removeprefix("W/") == first["ETag"].removeprefix("W/"), name
+
+
+def test_the_secret_against_forged_requests_never_reads_the_same_twice(cast: Cast):
+    """Compressed beside what a stranger put into the page, it would give itself away (BREACH)."""
+    told = set()
+    for _ in range(5):
+        page = cast["alice"].ask("GET", "/settings/profile/").content.decode()
+        found = set(re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page))
+        assert found
+        told |= found
+    assert len(told) == 5
