@@ -7,7 +7,6 @@ import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -91,7 +90,7 @@ def progress(request: HttpRequest) -> HttpResponse:
     etag = _etag(rows)
     unchanged = get_conditional_response(request, etag=etag)
     if unchanged is not None:
-        response = cast(HttpResponse, unchanged)
+        response = unchanged
     else:
         context = _poll(workspace, rows)
         response = render(
