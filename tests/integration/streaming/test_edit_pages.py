@@ -49,6 +49,8 @@ def test_what_cannot_be_done_is_said_once_and_changes_nothing(as_alice, path):
 def test_the_page_lists_what_comes_with_times_and_jumps(as_alice, path, playlist):
     page = as_alice.get(f"{path}/programme/").content.decode()
     assert page.count('class="play-row') == 20
+    headings = [text.strip() for text in re.findall(r"<h[12][^>]*>([^<]+)<", page)]
+    assert len(set(headings)) == len(headings), headings
     third = playlist.items.get(asset__title="C")
     answer = as_alice.post(
         f"{path}/jump/", {"item": str(third.pk), "back": "programme"}, follow=True
