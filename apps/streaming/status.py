@@ -262,7 +262,7 @@ def of_statuses(statuses: Sequence[Status], *, wanted: bool) -> Status:
             return Status(
                 Shown.FAILED, _("This stream has no destination. Add one and start again.")
             )
-        return Status(Shown.OFF, _("Off. It is not sent anywhere yet."))
+        return Status(Shown.OFF, _("Off. It has no destination yet."))
     if len(statuses) == 1:
         return statuses[0]
     on_air = [status for status in statuses if status.is_on_air]

@@ -149,6 +149,13 @@ def change_video(api, wire):
     return api.update("videos", "snippet", {"id": made["id"], "snippet": snippet})
 
 
+def add_to_playlist(api, wire):
+    (playlist, *_) = api.list("playlists", "id", mine="true")
+    video = {"kind": "youtube#video", "videoId": a_broadcast(api)["id"]}
+    snippet = {"playlistId": playlist["id"], "resourceId": video}
+    return api.insert("playlistItems", "snippet", {"snippet": snippet})
+
+
 CASES = {
     "channels.list": lambda api, wire: api.list("channels", "id,snippet,status", mine="true"),
     "liveBroadcasts.list": lambda api, wire: api.all(
@@ -175,6 +182,7 @@ CASES = {
     "playlistItems.list": lambda api, wire: api.list(
         "playlistItems", "id,snippet,contentDetails", playlistId="UU" + seed.HARBOUR[2:]
     ),
+    "playlistItems.insert": add_to_playlist,
 }
 """One call of each method, by the name that the ledger knows it by."""
 
