@@ -32,6 +32,7 @@ from apps.streaming.stream_manager.programmes import (
     refresh_programme,
 )
 from apps.streaming.stream_manager.starting import KEY_IN_USE, key_problems
+from apps.youtube import selectors as youtube
 from apps.youtube.models import Channel
 from apps.youtube.services import shows
 
@@ -295,11 +296,24 @@ def remove_destination(*, stream: Stream, output: Output, by: User | None = None
 
 
 def _look_again(stream: Stream, *, besides: Output) -> None:
-    """Let nodes read again where the others may go: a fallback may be an output of its own now."""
+    """Let nodes read anew the outputs that fall back to where `besides` publishes.
+
+    It is an output of its own now, or is none any more. The others do not notice.
+    """
     others = selectors.outputs_of(stream).filter(desired=Desired.ON).exclude(pk=besides.pk)
-    Output.objects.filter(pk__in=[other.pk for other in others]).update(
-        generation=F("generation") + 1
-    )
+    rows = list(others.select_related("destination"))
+    keys = (key for row in rows if (key := row.destination.ingest_key) is not None)
+    named = youtube.backup_addresses(keys)
+    concerned = []
+    for row in rows:
+        target = row.destination
+        backup = named.get(target.ingest_key, "") if target.ingest_key is not None else ""
+        address = destinations.fallback_of(target.address, backup=backup)
+        if address is not None and (
+            destinations.fingerprint(address, target.key) == besides.destination.fingerprint
+        ):
+            concerned.append(row.pk)
+    Output.objects.filter(pk__in=concerned).update(generation=F("generation") + 1)
 
 
 def forget_removed(*, stream: Stream | None = None) -> int:

@@ -186,6 +186,7 @@ def test_a_server_that_speaks_something_else_is_told_apart(start: Callable[..., 
         assert KEY not in air.text
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_is_given_up_in_time(start: Callable[..., Air]) -> None:
     with impostor(None) as port:
         air = start(f"rtmp://127.0.0.1:{port}/live/{KEY}")
@@ -234,6 +235,7 @@ def test_after_a_long_outage_it_is_back_as_soon(
     assert_where_the_clock_says(nginx_rtmp, tracks)
 
 
+@pytest.mark.slow
 def test_a_receiver_that_pauses_briefly_loses_nothing(
     nginx_rtmp: NginxRtmp, start: Callable[..., Air]
 ) -> None:

@@ -215,6 +215,7 @@ async def test_a_new_release_takes_outputs_over_one_by_one_with_one_reconnect_ea
     assert all(publishes(nginx_rtmp, name) == once_more for name in "abc")
 
 
+@pytest.mark.slow
 async def test_nothing_starts_before_a_pump_of_another_version_has_ended(
     fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item, tmp_path: Path
 ) -> None:

@@ -78,7 +78,7 @@ def digests(tracks: list[Track]) -> dict[bytes, str]:
 @pytest.mark.parametrize(
     ("how", "seconds"),
     [
-        (flip, 16),
+        pytest.param(flip, 16, marks=pytest.mark.slow),
         (cut, 7),
         pytest.param(delete, 7, marks=pytest.mark.slow),
         pytest.param(replace, 7, marks=pytest.mark.slow),

@@ -77,6 +77,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, log: Path) -> None
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_killed_workers_preparation_is_taken_over(environment, act, tmp_path):
     film = _make(
         tmp_path / "film.mp4",

@@ -19,7 +19,9 @@ OUTPUTS = 40
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"]
+)
 def database(request, tmp_path_factory):
     """The address of a migrated database that belongs to this module."""
     if request.param == "sqlite":

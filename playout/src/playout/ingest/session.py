@@ -262,8 +262,13 @@ class PublisherConnection:
         # Reading goes on only after this: a slow disk slows the publisher, not our memory.
         if self._recorder is None or not tags:
             return
+        writing = asyncio.ensure_future(asyncio.to_thread(self._recorder.write, b"".join(tags)))
         try:
-            await asyncio.to_thread(self._recorder.write, b"".join(tags))
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # What was counted is also kept, and nothing is closed under the thread that writes.
+            await asyncio.wait([writing])
+            raise
         except OSError as error:
             self._warn_about_recording(error)
             self._close_recording()
