@@ -21,7 +21,7 @@ test: dev programs lint  ## what CI runs
 	$(PYTEST) -n 2 $(FAST)
 	$(PYTEST) -n 3 --dist loadfile -m $(REAL) $(addprefix --ignore ,$(WITH_SERVERS))
 	$(PY) -m tests.servers -- $(PYTEST) -n 3 --dist loadfile -m $(REAL) $(WITH_SERVERS)
-	$(PYTEST) tests/e2e -n 2 --dist loadgroup -m "browser and not slow"
+	$(PYTEST) tests/e2e -n 3 --dist loadfile -m "browser and not slow"
 
 test-fast: dev  ## unit, property and simulation tests, under a minute
 	$(PYTEST) -n 2 $(FAST)

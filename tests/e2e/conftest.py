@@ -26,19 +26,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from tests.e2e.pages import Showcase, serve
 from tests.servers import free_port
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-
-
-@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, those that share an installation or a showcase share a process."""
-    for item in items:
-        if item.path.parent != HERE:
-            continue
-        needs = getattr(item, "fixturenames", ())
-        shared = next((name for name in ("showcase", "installation") if name in needs), "")
-        item.add_marker(pytest.mark.xdist_group(shared or item.path.stem))
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass

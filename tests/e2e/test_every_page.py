@@ -19,7 +19,9 @@ MOST_BYTES = 150_000
 MOST_SHIFT = 0.05
 # Pictures of people's films are theirs, and live video has no end.
 COUNTED = {"Document", "Stylesheet", "Script", "Fetch", "XHR"}
-WIDTHS = (390, 768, 1440, 1920)
+WIDTHS = (390, 1440)
+MORE_WIDTHS = (768, 1920)
+"""Visited as well when a test of them is chosen: by `make test-full`."""
 AXE_WIDTH = 1440
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
@@ -40,7 +42,10 @@ document.addEventListener("securitypolicyviolation", (event) => {
 class Visitor:
     """Somebody's browser, which keeps nothing from one page to the next."""
 
-    def __init__(self, browser: Browser, showcase: Showcase, who: str) -> None:
+    def __init__(
+        self, browser: Browser, showcase: Showcase, who: str, widths: tuple[int, ...]
+    ) -> None:
+        self.widths = widths
         self.host = urlsplit(showcase.base).netloc
         context = showcase.context(browser, who, viewport={"width": WIDTHS[0], "height": 900})
         context.add_init_script(WATCH)
@@ -91,7 +96,7 @@ class Visitor:
         found["live parts"] = ask_live_parts(page)
         found["shift"] = page.evaluate("window.shifted")
         stop_motion(page)
-        for n, width in enumerate(WIDTHS):
+        for n, width in enumerate(self.widths):
             page.set_viewport_size({"width": width, "height": 900})
             # Each width begins with the scheme that the one before ended with.
             for scheme in SCHEMES[:: -1 if n % 2 else 1]:
@@ -105,9 +110,17 @@ class Visitor:
 
 
 @pytest.fixture(scope="module")
-def found(browser: Browser, showcase: Showcase) -> dict[str, dict[str, Any]]:
+def found(
+    request: pytest.FixtureRequest, browser: Browser, showcase: Showcase
+) -> dict[str, dict[str, Any]]:
     """For each check, what each page said to it."""
-    visitors = {who: Visitor(browser, showcase, who) for who in ("alice", "zoe", "nobody")}
+    is_long = any(
+        item.path == request.path and item.get_closest_marker("slow")
+        for item in request.session.items
+    )
+    widths = WIDTHS + MORE_WIDTHS if is_long else WIDTHS
+    people = ("alice", "zoe", "nobody")
+    visitors = {who: Visitor(browser, showcase, who, widths) for who in people}
     checks: dict[str, dict[str, Any]] = defaultdict(dict)
     for address in showcase.pages():
         for check, what in visitors[address.who].visit(address).items():
@@ -143,7 +156,9 @@ def test_nothing_serious_on_any_page(found: dict[str, dict[str, Any]], scheme: s
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "width", [*WIDTHS, *(pytest.param(more, marks=pytest.mark.slow) for more in MORE_WIDTHS)]
+)
 def test_pages_can_be_read_at_every_width(
     found: dict[str, dict[str, Any]], width: int, scheme: str
 ) -> None:

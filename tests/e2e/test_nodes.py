@@ -98,6 +98,7 @@ def back_after(installation: Installation, before: dict[str, Any], seconds: floa
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_a_stream_moves_when_its_node_is_drained_and_when_its_node_dies(
     installation: Installation, second: Node
 ) -> None:

@@ -138,6 +138,7 @@ async def radio_on_two_receivers(
     nginx.wait_for_end()
 
 
+@pytest.mark.slow
 async def test_radio_mode_is_exact_over_joins_of_awkward_lengths(
     items: dict[str, Item], sounds: dict[str, Sound], nginx_rtmp: NginxRtmp,
     ffmpeg_listener: FfmpegListener,

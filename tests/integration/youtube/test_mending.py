@@ -87,6 +87,7 @@ def test_what_was_to_follow_in_a_while_follows_at_once_when_the_other_is_ended(s
     assert stage.gaps == []
 
 
+@pytest.mark.slow
 def test_an_ingest_that_never_gets_active_costs_few_units(stage, show):
     shows.go_live(show=show)
     report = stage.node
