@@ -21,12 +21,15 @@ from typing import Any
 
 import imageio_ffmpeg
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.e2e.pages import Showcase, serve
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# Five seconds are the default, which a machine that runs three of these at once may need.
+expect.set_options(timeout=20_000)
 
 
 @dataclass

@@ -88,6 +88,7 @@ def test_a_new_session_begins_where_the_clock_says(
     assert after["sessions"] == before["sessions"] + 1
 
 
+@pytest.mark.slow
 def test_killing_control_alone_does_not_touch_what_is_on_air(installation: Installation) -> None:
     before = moving(installation)
     control = pid_of(installation, "control")

@@ -115,19 +115,23 @@ def bad(found: dict[str, Any]) -> dict[str, Any]:
     return {address: what for address, what in found.items() if what}
 
 
+@pytest.mark.slow
 def test_no_text_is_left_untranslated(found: dict[str, dict[str, Any]]) -> None:
     assert len(found["texts"]) > 40
     assert bad(found["texts"]) == {}
 
 
+@pytest.mark.slow
 def test_longer_texts_and_hostile_names_fit_a_phone(found: dict[str, dict[str, Any]]) -> None:
     assert bad(found["width"]) == {}
 
 
+@pytest.mark.slow
 def test_hostile_names_are_only_text(found: dict[str, dict[str, Any]]) -> None:
     assert bad(found["names"]) == {}
 
 
+@pytest.mark.slow
 def test_hostile_names_are_only_text_to_staff(browser: Browser, besieged: Showcase) -> None:
     faults: list[str] = []
     page = watched(browser, besieged, "alice", faults)
@@ -144,6 +148,7 @@ def test_hostile_names_are_only_text_to_staff(browser: Browser, besieged: Showca
     assert faults == []
 
 
+@pytest.mark.slow
 def test_the_judge_finds_what_is_not_translated(browser: Browser, besieged: Showcase) -> None:
     page = besieged.context(browser, "alice", viewport={"width": 390, "height": 844}).new_page()
     page.goto("/streams/")

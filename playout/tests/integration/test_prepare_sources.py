@@ -200,7 +200,7 @@ def test_a_mirrored_picture_is_mirrored_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("width", "height", "aspect", "shown"),
     first(
-        2,
+        1,
         [
             (720, 576, 16 / 15, (640, 480)),  # DV, 4:3
             (720, 576, 64 / 45, (854, 480)),  # DV, anamorphic 16:9
@@ -227,7 +227,7 @@ def test_pixels_that_are_not_square_are_respected(
 @pytest.mark.parametrize(
     ("width", "height", "profile", "shown"),
     first(
-        3,
+        1,
         [
             (321, 241, SMALL, (640, 480)),
             (101, 333, SMALL, (146, 480)),
@@ -274,7 +274,7 @@ def test_ten_bits_become_eight(tmp_path: Path, codec: str) -> None:
 @pytest.mark.parametrize(
     ("tags", "convert"),
     first(
-        2,
+        1,
         [
             (("bt709", "tv"), "out_color_matrix=bt709:out_range=tv"),
             (("smpte170m", "tv"), "out_color_matrix=bt601:out_range=tv"),
@@ -410,7 +410,7 @@ def test_a_single_picture_is_enough(tmp_path: Path) -> None:
     assert [packet.pts for packet in judged.video] == [67]
 
 
-@pytest.mark.parametrize("frames", first(3, [2, 3, 59, 60, 61, 62]))
+@pytest.mark.parametrize("frames", first(1, [2, 3, 59, 60, 61, 62]))
 def test_every_number_of_pictures_keeps_the_order(tmp_path: Path, frames: int) -> None:
     source = tmp_path / "some.mp4"
     make("-f", "lavfi", "-i", "testsrc2=s=160x90:r=30", "-frames:v", str(frames),
@@ -447,7 +447,7 @@ def test_a_size_that_changes_on_the_way_is_not_stretched(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("rate", "layout", "codec", "suffix"),
     first(
-        3,
+        1,
         [
             (8_000, "mono", "pcm_s16le", ".wav"),
             (192_000, "stereo", "pcm_s24le", ".wav"),
@@ -487,7 +487,7 @@ def test_both_sides_hear_a_mono_source(tmp_path: Path) -> None:
     assert left > -30
 
 
-@pytest.mark.parametrize("channel", first(2, ["FL", "FR", "FC", "BL", "BR"]))
+@pytest.mark.parametrize("channel", first(1, ["FL", "FR", "FC", "BL", "BR"]))
 def test_every_channel_of_surround_sound_is_heard(tmp_path: Path, channel: str) -> None:
     source = tmp_path / "surround.wav"
     silent = dict.fromkeys(("FL", "FR", "FC", "LFE", "BL", "BR"), "0")
@@ -699,7 +699,7 @@ def test_silence_stays_silence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "codecs"),
     first(
-        4,
+        2,
         [
             (".avi", ("mpeg4", "libmp3lame")),
             (".flv", ("libx264", "aac")),

@@ -258,6 +258,7 @@ def test_it_refuses_a_film_whose_pictures_are_rubbish(
         fast_probe(path)
 
 
+@pytest.mark.slow
 def test_it_survives_bit_flips(make_clip: Callable[[Clip], Path], tmp_path: Path) -> None:
     data = make_clip(Clip()).read_bytes()
     index = data.index(b"moov")
