@@ -107,6 +107,7 @@ def test_the_readme_says_what_units_carry(capsys):
     assert figures["units"] + figures["rotations"] + 2 * 50 <= 600
 
 
+@pytest.mark.slow
 def test_a_day_costs_what_is_reckoned(stage, live, workspace, alice):
     many(stage, live, workspace, alice, 4)
     stage.skip(60)
