@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -697,35 +697,41 @@ def encoder_facts(stream: Stream, *, now: datetime | None = None) -> EncoderFact
 def _reported_moment(
     output: Output, versions: list[ProgrammeVersion], *, profile: str
 ) -> schedule.Moment | None:
-    shown = [version for version in versions if version.kind == ProgrammeKind.PICTURES]
-    entries = {item["id"]: item for version in shown for item in version.items}
-    playing = entries.get(output.item_id)
-    if playing is None:
-        return None
-    following = entries.get(output.next_item_id)
-    return schedule.Moment(
-        item_id=output.item_id,
-        title=playing["title"],
-        position_ms=output.item_position_ms,
-        length_ms=schedule.length_ms(playing["frames"], profile),
-        next_item_id=output.next_item_id,
-        next_title=following["title"] if following else "",
+    return _moment_of(
+        _entries(versions, ProgrammeKind.PICTURES),
+        (output.item_id, output.item_position_ms, output.next_item_id),
+        lambda frames: schedule.length_ms(frames, profile),
     )
 
 
 def _reported_song(output: Output, versions: list[ProgrammeVersion]) -> schedule.Moment | None:
-    heard = [version for version in versions if version.kind == ProgrammeKind.SOUND]
-    entries = {sound["id"]: sound for version in heard for sound in version.items}
-    playing = entries.get(output.sound_id)
+    return _moment_of(
+        _entries(versions, ProgrammeKind.SOUND),
+        (output.sound_id, output.sound_position_ms, output.next_sound_id),
+        schedule.sound_ms,
+    )
+
+
+def _entries(versions: list[ProgrammeVersion], kind: ProgrammeKind) -> dict[str, dict[str, Any]]:
+    return {item["id"]: item for one in versions if one.kind == kind for item in one.items}
+
+
+def _moment_of(
+    entries: dict[str, dict[str, Any]],
+    reported: tuple[str, int, str],
+    length_ms: Callable[[int], int],
+) -> schedule.Moment | None:
+    """What a node reported: the entry, its position in ms and the next; None for an unknown one."""
+    item_id, position_ms, next_id = reported
+    playing, following = entries.get(item_id), entries.get(next_id)
     if playing is None:
         return None
-    following = entries.get(output.next_sound_id)
     return schedule.Moment(
-        item_id=output.sound_id,
+        item_id=item_id,
         title=playing["title"],
-        position_ms=output.sound_position_ms,
-        length_ms=schedule.sound_ms(playing["frames"]),
-        next_item_id=output.next_sound_id,
+        position_ms=position_ms,
+        length_ms=length_ms(playing["frames"]),
+        next_item_id=next_id,
         next_title=following["title"] if following else "",
     )
 
