@@ -120,8 +120,16 @@ class Fleet:
         for lock in self.config.directory.glob("pump-*.lock"):
             with contextlib.suppress(OSError, ValueError):
                 pid = int(lock.read_text())
-                if b"pump" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if b"pump" in command_of(pid):
                     os.kill(pid, signal.SIGKILL)
+
+
+def command_of(pid: int) -> bytes:
+    """The command line of a process; nothing when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.fixture
@@ -200,11 +208,7 @@ async def test_a_new_release_takes_outputs_over_one_by_one_with_one_reconnect_ea
         seconds=30, what="every output in a pump of the new release",
     )  # fmt: skip
     await fleet.on_air("a", "b", "c")
-    await until(
-        lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and
-                        Path(f"/proc/{pid}/cmdline").read_bytes() for pid in old),
-        what="the end of the old pumps",
-    )  # fmt: skip
+    await until(lambda: not any(command_of(pid) for pid in old), what="the end of the old pumps")
     # One at a time: between the end of one and its return, no other one leaves.
     away: set[str] = set()
     for call in nginx_rtmp.gate.calls:

@@ -98,13 +98,13 @@ class Installation:
     def child(self, name: str) -> int:
         """The process id of a child, by the name that `ps` shows."""
         for pid in children_of(self.process.pid):
-            if Path(f"/proc/{pid}/comm").read_text().strip() == f"streamer-{name}":
+            if said_of(pid, "comm").strip() == f"streamer-{name}":
                 return pid
         return 0
 
     def find(self, words: str) -> int:
         for pid in self.everybody():
-            if words in Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " "):
+            if words in said_of(pid, "cmdline").replace("\0", " "):
                 return pid
         return 0
 
@@ -116,18 +116,21 @@ class Installation:
         return found
 
 
-def children_of(pid: int) -> list[int]:
+def said_of(pid: int, file: str) -> str:
+    """What the kernel says of a process; nothing of one that ended since it was listed."""
     try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return Path(f"/proc/{pid}/{file}").read_text()
     except OSError:
-        return []
+        return ""
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in said_of(pid, f"task/{pid}/children").split()]
 
 
 def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    state = said_of(pid, "stat").rpartition(")")[2].split()
+    return bool(state) and state[0] != "Z"
 
 
 def until(is_so, seconds: float, what: str) -> float:
@@ -272,6 +275,7 @@ def test_it_is_back_within_five_seconds_of_the_receivers_return(up):
 
 @pytest.mark.parametrize("name", ["web", "jobs", "youtube", "encoder", "broker"])
 def test_the_stream_does_not_notice_the_death_of(up, name):
+    until(lambda: "connected_since" in up.received(), 10, "the stream is received")
     before = up.received()
     pid = up.find("valkey-server") if name == "broker" else up.child(name[:6])
     assert pid
@@ -284,7 +288,7 @@ def test_the_stream_does_not_notice_the_death_of(up, name):
 
 def test_no_key_is_seen_in_logs_or_in_the_process_list(up):
     key = up.received()["name"]
-    lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in up.everybody()]
+    lines = [said_of(pid, "cmdline") for pid in up.everybody()]
     streams = json.dumps(up.health())
     # The receiver itself names a stream by a digest of its key.
     import sqlite3
