@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import logging
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.apps import apps
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
 from django.http import HttpRequest
@@ -30,7 +28,6 @@ from django.utils import timezone
 from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import Aaguid, AttestationObject, AttestedCredentialData, AuthenticatorData
-from pytest_django import DjangoDbBlocker, Settings
 
 from apps.accounts import invitations, services
 from apps.accounts.models import Membership, Role, Scope, User, Workspace
@@ -427,8 +424,6 @@ class Cast:
     alice: Tenant
     charlie: Tenant
     actors: list[Actor]
-    rows: str
-    """A `snapshot` of when everybody was there and nothing had happened yet."""
 
     def __getitem__(self, name: str) -> Actor:
         return next(actor for actor in self.actors if actor.name == name)
@@ -458,34 +453,7 @@ def assemble() -> Cast:
             workspace=tenant.workspace, by=tenant.owner, name=name, scopes=scopes
         )
         actors.append(Actor(name, token=text, scopes=scopes, tenant=tenant))
-    return Cast(alice, charlie, actors, snapshot())
-
-
-@contextmanager
-def company(blocker: DjangoDbBlocker) -> Iterator[Cast]:
-    """The cast for all tests of a module, who each take it by `performance`.
-
-    To assemble it costs more than what most tests do with it.
-    """
-    with blocker.unblock(), undone():
-        yield assemble()
-
-
-@contextmanager
-def performance(cast: Cast, settings: Settings) -> Iterator[Cast]:
-    """The cast for one test; what the test does to the rows is undone."""
-    settings.API_RATE_PER_MINUTE = 1_000_000
-    # The password was typed when the company met, which may be some tests ago.
-    settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 86_400
-    cache.clear()
-    # Thousands of refusals are expected here, and worth no line each.
-    logging.disable(logging.ERROR)
-    try:
-        with undone():
-            yield cast
-    finally:
-        logging.disable(logging.NOTSET)
-        cache.clear()
+    return Cast(alice, charlie, actors)
 
 
 # -- what changed -------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from playout.pump.feed import Feed
 from playout.pump.prefetch import Prefetch, ReadAhead
 from playout.pump.shelf import Shelf
 from playout.testing.tracks import programme_of, write_item
+from playout.timeline.programme import Item
 from playout.tracks.reader import Track
 from playout.tracks.verified import stamp, stamp_path
 
@@ -148,10 +150,24 @@ def test_a_feed_steps_over_what_was_found_bad_ahead_of_it(tmp_path: Path, prefet
     feed.open(0)
     flip(Path(items[0].video) / "video.track", (4 << 20) + 5)
     for until in range(250, 40_000, 250):
-        for judged in ReadAhead(prefetch).look(feed):
+        for judged in ReadAhead(prefetch).judge(feed):
             judged.result(10)
         feed.take(until, [])
     assert [(s.item_id, s.error.code) for s in substituted] == [("a", "track.incomplete")]
+
+
+def test_a_look_for_which_nobody_waits_is_taken_in_the_next_round(place: Path, prefetch) -> None:
+    stamp_path(place / "video.track").unlink()
+    feed = Feed(programme_of(Item("a", str(place), str(place), FRAMES)), Shelf())
+    feed.open(0)
+    ahead = ReadAhead(prefetch)
+    for _ in range(3):
+        ahead.look(feed)
+    deadline = time.monotonic() + 10
+    while prefetch.verified_blocks < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    # Four of pictures; the sound was stamped.
+    assert prefetch.verified_blocks == 4
 
 
 def test_reading_ahead_reaches_into_the_next_item(tmp_path: Path) -> None:

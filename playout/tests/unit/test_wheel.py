@@ -146,3 +146,32 @@ def test_what_was_missed_in_a_long_sleep_is_not_made_up_for():
     timers.advance(0.03)
     assert len(seen) - before <= 4
     assert wheel.lateness.max_ms >= 4900
+
+
+def test_in_a_crowd_each_has_every_second_turn_and_the_moments_stay_even():
+    timers, times = Timers(), [[] for _ in range(40)]
+    wheel = Wheel(100, slots=10, share=2, crowd=30, timers=timers)
+    for seen in times:
+        wheel.add(seen.append)
+    assert wheel.tick_seconds == 0.2
+    timers.advance(2.001)
+    for seen in times:
+        assert {round(b - a, 3) for a, b in itertools.pairwise(seen)} == {0.2}
+    together = [round(now, 3) for now in itertools.chain(*times)]
+    assert {together.count(moment) for moment in together} == {2}
+
+
+def test_when_the_crowd_thins_out_each_has_every_turn_again():
+    timers, seen = Timers(), []
+    wheel, others = Wheel(100, slots=10, crowd=3, timers=timers), []
+    for _ in range(3):
+        others.append(lambda now: None)
+        wheel.add(others[-1])
+    wheel.add(seen.append)
+    timers.advance(1)
+    assert {round(b - a, 3) for a, b in itertools.pairwise(seen)} == {0.2}
+    wheel.remove(others[0])
+    seen.clear()
+    timers.advance(1)
+    assert {round(b - a, 3) for a, b in itertools.pairwise(seen)} == {0.1}
+    assert not wheel.is_crowded

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
+from django.core.cache import cache
 
-from tests.architecture.cast import Cast, company, performance
-
-
-@pytest.fixture(scope="module")
-def everybody(django_db_setup: None, django_db_blocker) -> Iterator[Cast]:
-    with company(django_db_blocker) as cast:
-        yield cast
+from tests.architecture.cast import Cast, assemble
 
 
 @pytest.fixture
-def cast(everybody: Cast, local_disk: object, settings) -> Iterator[Cast]:
-    with performance(everybody, settings) as cast:
-        yield cast
+def cast(db: None, local_disk: object, settings) -> Iterator[Cast]:
+    settings.API_RATE_PER_MINUTE = 1_000_000
+    cache.clear()
+    logging.disable(logging.ERROR)
+    yield assemble()
+    logging.disable(logging.NOTSET)
+    cache.clear()

@@ -11,7 +11,6 @@ import pytest
 from django.core.cache import cache
 from django.urls import NoReverseMatch, reverse
 
-from apps.accounts.models import User
 from apps.library.models import Asset
 from tests.architecture.addresses import ADDRESSES, Wall
 from tests.architecture.cast import Cast, path_of
@@ -153,7 +152,8 @@ def test_titles_are_text_on_every_page_and_in_the_admin(title: str, cast: Cast):
     asset_id = cast.alice.ids["asset_id"]
     Asset.objects.filter(pk=asset_id).update(title=title[:200], original_name=title[:255])
     alice = cast["alice"]
-    User.objects.filter(pk=cast.alice.owner.pk).update(is_staff=True, is_superuser=True)
+    alice.user.is_staff = alice.user.is_superuser = True  # type: ignore[union-attr]
+    alice.user.save()  # type: ignore[union-attr]
     for page in (
         "/library/",
         f"/library/{asset_id}/",

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.library import preparation, services
 from apps.library.models import Asset
-from tests.architecture.cast import Cast, assemble
+from tests.architecture.cast import Cast
 
 SCRIPT = b"<html><script>alert(1)</script></html>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
@@ -69,12 +69,6 @@ def test_a_name_never_becomes_a_path(name, alice, workspace, own_data, as_alice)
     assert asset.title.strip()
     assert not any(c in asset.title + asset.original_name for c in "\0\r\n")
     assert as_alice.get(f"/library/{asset.pk}/").status_code == 200
-
-
-@pytest.fixture
-def everybody(db: None) -> Cast:
-    """Not shared here: the tests above have an Alice of their own."""
-    return assemble()
 
 
 def test_a_picture_runs_nowhere_and_is_kept_by_no_shared_cache(cast: Cast):

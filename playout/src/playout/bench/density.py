@@ -73,7 +73,10 @@ def _measure(options: DensityOptions, directory: Path, say: Say) -> dict[str, An
         bare = None
         sender = build("sender", directory, tls=options.tls) if sink is not None else None
         if sender is not None:
-            tick_ms, lead_ms = Pace().tick, Pace().lead
+            pace = Pace()
+            # The rhythm of the pump with so many streams.
+            tick_ms = pace.tick * (2 if options.streams > pace.crowd else 1)
+            lead_ms = pace.lead
             wire, schedule = write_wire(media, directory, tick_ms=tick_ms)
             bare = measure_sender(
                 sender, receiver, wire, schedule, options.streams, options.seconds,

@@ -127,10 +127,12 @@ def _encode(file: Path, profile: VideoProfile) -> None:
     noise = f"testsrc2=s={size}:r={rate},noise=c0s=24:c0f=t,format=yuv420p"
     x264 = f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0:b-pyramid=none:b-adapt=0:bframes=2"
     command = [
-        ffmpeg_program(), "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", noise,
-        "-f", "lavfi", "-i", f"sine=f=440:r={HOUSE_AUDIO.sample_rate}",
-        "-t", str(CLIP_SECONDS + 1), "-map", "0:v", "-map", "1:a",
-        "-frames:v", str(CLIP_SECONDS * rate), "-c:v", "libx264", "-preset", "ultrafast",
+        ffmpeg_program(), "-nostdin", "-v", "error", "-y",
+        "-t", str(CLIP_SECONDS), "-f", "lavfi", "-i", noise,
+        # Sound must reach beyond the last picture, as that of prepared media does.
+        "-t", str(CLIP_SECONDS + 1), "-f", "lavfi",
+        "-i", f"sine=f=440:r={HOUSE_AUDIO.sample_rate}", "-map", "0:v", "-map", "1:a",
+        "-c:v", "libx264", "-preset", "ultrafast",
         "-profile:v", "high", "-level", profile.level, "-x264-params", f"{x264}:nal-hrd=cbr",
         "-b:v", f"{profile.kbps}k", "-minrate", f"{profile.kbps}k", "-maxrate", f"{profile.kbps}k",
         "-bufsize", f"{profile.kbps}k", "-c:a", "aac", "-ac", "2", "-b:a", f"{HOUSE_AUDIO.kbps}k",

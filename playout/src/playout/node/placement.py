@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 
 from playout.errors import UnknownProfile
@@ -15,12 +16,17 @@ TLS_FACTOR = 4
 
 def cost(desired: DesiredOutput) -> int:
     """How much of a pump an output takes: kbit/s, as if they were sent in the plain."""
-    profile = desired.programme.profile if desired.programme is not None else ""
-    try:
-        kbps = video_profile(profile).kbps
-    except UnknownProfile:
-        kbps = DEFAULT_KBPS
+    kbps = _kbps(desired.programme.profile if desired.programme is not None else "")
     return kbps * (TLS_FACTOR if desired.address.startswith("rtmps:") else 1)
+
+
+@functools.lru_cache
+def _kbps(profile: str) -> int:
+    # A pump asks for each of its outputs in each of its reports.
+    try:
+        return video_profile(profile).kbps
+    except UnknownProfile:
+        return DEFAULT_KBPS
 
 
 def choose(loads: Mapping[str, int], *, beside: Iterable[str] = ()) -> str | None:

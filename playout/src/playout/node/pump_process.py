@@ -95,7 +95,7 @@ class Pump:
         self._release = release
         self._slot: contextvars.ContextVar[int] = contextvars.ContextVar("slot", default=0)
         self.lateness = Lateness()
-        self.wheel = Wheel(options.pace.tick, lateness=self.lateness)
+        self.wheel = Wheel(options.pace.tick, lateness=self.lateness, crowd=options.pace.crowd)
         self.options = options
         self.outputs: dict[str, PumpedOutput] = {}
         self._deadline = deadline

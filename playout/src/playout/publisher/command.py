@@ -354,7 +354,7 @@ async def _air(
         end_frame=end_frame,
         prefetch=Prefetch(),
     )
-    shelf, wheel = Shelf(), Wheel(options.pace.tick)
+    shelf, wheel = Shelf(), Wheel(options.pace.tick, crowd=options.pace.crowd)
     consoles = [
         _Console(
             as_json=args.json, destination=_name_of(address), is_one_of_many=len(addresses) > 1

@@ -150,7 +150,7 @@ class Output:
         self._options = options or OutputOptions()
         self._environment = environment = self._options.environment
         self._may_send = may_send
-        self._wheel = wheel or Wheel(self._options.pace.tick)
+        self._wheel = wheel or Wheel(self._options.pace.tick, crowd=self._options.pace.crowd)
         self._epoch_ns: int | None = None
         if not self._options.start_on_connect:
             since_ns = environment.utc_ns() - programme.epoch_ns
@@ -406,7 +406,7 @@ class Output:
         trial = Feed(self.programme, self._shelf, end_frame=self._options.end_frame)
         with contextlib.suppress(TrackError, ProgrammeError):
             trial.open(frame)
-            judged = ReadAhead(self._options.prefetch).look(trial)
+            judged = ReadAhead(self._options.prefetch).judge(trial)
             waiting = [asyncio.wrap_future(each) for each in judged]
             if waiting:
                 await asyncio.wait(waiting, timeout=FIRST_LOOK_SECONDS)

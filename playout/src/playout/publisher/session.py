@@ -159,7 +159,7 @@ class Session:
         self._opening_ms = max(self._step_ms, 1000 * BURST_BYTES // max(1, bytes_per_second))
         self._patience = patience or Patience()
         self._limits = limits or Limits()
-        self._wheel = wheel or Wheel(self._pace.tick)
+        self._wheel = wheel or Wheel(pace.tick, crowd=pace.crowd)
         self._window = window_bytes
         self._loop = asyncio.get_running_loop()
         self._rtmp = Publisher(
@@ -552,7 +552,7 @@ class Session:
             # The kernel over there still takes bytes, but the server has stopped reading them.
             quiet = max(quiet, now - self._ack_at)
         # The next look may come a tick too late.
-        limit = patience.stalled - self._pace.tick / 1000
+        limit = patience.stalled - self._wheel.tick_seconds
         self._next_sample = min(self._next_sample, now + max(0.0, limit - quiet))
         if quiet >= limit:
             raise IngestStalled(

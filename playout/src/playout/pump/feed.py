@@ -130,6 +130,8 @@ class Feed:
         self._good: _Shown | None = None
         self._good_sound: _Heard | None = None
         self._noted: dict[TrackKind, tuple[object, ...]] = {}
+        self._following: dict[TrackKind, tuple[Programme, int, Track, int]] = {}
+        """What a lane plays next: of which programme, from which frame, and its track."""
         self._log: dict[TrackKind, Aired] = {}
         """What is on; its end is not known yet."""
         self._size: tuple[int, int] | None = None
@@ -934,8 +936,7 @@ class Feed:
         found: list[tuple[Track, int, int]] = []
         pictures = self._video.track
         if pictures is not None:
-            rate = pictures.layout.data_bytes * pictures.description.rate / pictures.frames
-            window_ms = max(window_ms, int(1000 * window_bytes / rate))
+            window_ms = max(window_ms, int(window_bytes / pictures.bytes_per_ms))
         until_ms = self.sent_until_ms + window_ms
         for lane in (self._video, self._audio):
             if lane.track is not None and lane.next < lane.track.frames:
@@ -949,20 +950,30 @@ class Feed:
 
     def _ahead(self, kind: TrackKind, at: int, span_ms: int) -> tuple[Track, int, int] | None:
         """The stretch of the programme's track that begins on frame `at`; None for none."""
+        found = self._following.get(kind)
+        if found is None or found[0] is not self.programme or found[1] != at:
+            opened = self._open_ahead(kind, at)
+            if opened is None:
+                return None
+            # Asked for again and again until it begins; then it is looked up anew.
+            self._following[kind] = found = (self.programme, at, *opened)
+        _, _, track, start = found
+        first = min(max(0, at - start), track.frames)
+        count = int(span_ms * track.messages_per_ms) + 1
+        return track, track.offsets[first], track.offsets[min(first + count, track.frames)]
+
+    def _open_ahead(self, kind: TrackKind, at: int) -> tuple[Track, int] | None:
+        """The track, and the frame on which its message 0 falls."""
         shown = placement_at(self.programme, at) if kind is TrackKind.VIDEO else None
         heard = sound_at(self.programme, at) if kind is TrackKind.AUDIO else None
         try:
             if shown is not None:
-                track, start = self._shelf.track(shown.item.video, kind), shown.start
-            elif heard is not None:
-                track, start = self._shelf.track(heard.audio, kind), heard.start
-            else:
-                return None
+                return self._shelf.track(shown.item.video, kind), shown.start
+            if heard is not None:
+                return self._shelf.track(heard.audio, kind), heard.start
         except TrackError:
-            return None
-        first = min(max(0, at - start), track.frames)
-        count = int(span_ms * track.description.rate / 1000) + 1
-        return track, track.offsets[first], track.offsets[min(first + count, track.frames)]
+            pass
+        return None
 
 
 def _ready(track: Track, within: int, last: int, *, goes_on: bool) -> int:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+CROWD = 100
+"""More sessions in one pump than this are a crowd."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The rhythm of a session. All in milliseconds but `catch_up`."""
+    """The rhythm of a session. In milliseconds but `crowd` and `catch_up`."""
 
     tick: int = 250
+    crowd: int = CROWD
+    """With more sessions in one pump, each has a turn every second tick."""
     lead: int = 1500
     """Media is sent this long before it is due, to bridge delays of our own."""
     catch_up: float = 2.0

@@ -2,19 +2,21 @@
 
     prefetch = Prefetch()
     ahead = ReadAhead(prefetch)            # one for each session
+    ahead.judge(feed)                      # before it begins: done when all is verified
     ahead.look(feed)                       # from the loop, every few seconds
 
 For each range the kernel is told to read it (`posix_fadvise`), the file is compared with what was
 mapped, and each block is verified once before it is first sent. A block that is gone or has changed
 is put among `track.blocks.missing`, which the feed steps over.
 
-Each disk has a thread of its own: one that hangs keeps nobody else's media waiting.
+Each disk has a thread of its own: one that hangs keeps nobody else's media waiting. What is not
+urgent is worked off in rounds, since a thread that wakes two hundred times a second takes the
+interpreter from the loop as often.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import logging
 import mmap
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 WINDOW_BYTES = 15_000_000
 """Read ahead of each stream: the default of STREAM_BUFFER_SIZE."""
 LOOK_SECONDS = 5.0
+ROUND_SECONDS = 0.5
+"""A thread that has done everything rests so long, unless it is called."""
 MIN_WINDOW_MS = 14_000
 """At least so much media, whatever the bytes: with the time between two looks, a block is found bad
 nine seconds before it would be sent."""
@@ -69,26 +73,42 @@ class _File:
 
 
 class _Disk:
-    """A thread that does one thing after the other for the tracks of one device."""
+    """A thread that judges one thing after the other on the tracks of one device."""
 
-    def __init__(self, name: str) -> None:
-        self._jobs: OrderedDict[object, tuple[Callable[[], None], Future[None]]] = OrderedDict()
+    def __init__(self, name: str, judge: Callable[[list[Range]], None]) -> None:
+        self._judge = judge
+        self._jobs: OrderedDict[object, tuple[list[Range], Future[None] | None]] = OrderedDict()
         self._changed = threading.Condition()
-        self._is_closed = False
+        self._is_closed = self._is_called = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def do(self, key: object, job: Callable[[], None]) -> Future[None]:
-        """Do `job` when its turn comes; it replaces one of the same `key` that still waits."""
+    def put(self, key: object, ranges: list[Range]) -> None:
+        """Judge `ranges` within about a round, instead of those of `key` that still wait."""
         with self._changed:
             waiting = self._jobs.get(key)
-            done = waiting[1] if waiting is not None else Future[None]()
-            if waiting is None and (len(self._jobs) >= MAX_WAITING or self._is_closed):
+            if waiting is not None:
+                self._jobs[key] = ranges, waiting[1]
+            elif self._has_room():
+                self._jobs[key] = ranges, None
+
+    def call(self, key: object, ranges: list[Range]) -> Future[None]:
+        """The same as soon as it can be; done when it is."""
+        with self._changed:
+            waiting = self._jobs.get(key)
+            done = waiting[1] if waiting is not None else None
+            if done is None:
+                done = Future[None]()
+            if waiting is None and not self._has_room():
                 done.set_result(None)
                 return done
-            self._jobs[key] = (job, done)
+            self._jobs[key] = ranges, done
+            self._is_called = True
             self._changed.notify()
             return done
+
+    def _has_room(self) -> bool:
+        return len(self._jobs) < MAX_WAITING and not self._is_closed
 
     def close(self) -> None:
         with self._changed:
@@ -99,16 +119,22 @@ class _Disk:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._jobs and not self._is_closed:
-                    self._changed.wait()
+                if not self._jobs and not self._is_closed:
+                    self._is_called = False
+                    self._changed.wait_for(
+                        lambda: self._is_called or self._is_closed, ROUND_SECONDS
+                    )
                 if self._is_closed:
                     return
-                _, (job, done) = self._jobs.popitem(last=False)
+                if not self._jobs:
+                    continue
+                _, (ranges, done) = self._jobs.popitem(last=False)
             try:
-                job()
+                self._judge(ranges)
             except Exception:
                 log.exception("Reading ahead failed.")
-            done.set_result(None)
+            if done is not None:
+                done.set_result(None)
 
 
 class Prefetch:
@@ -140,21 +166,26 @@ class Prefetch:
         Returns at once.
         """
         end = min(end, track.layout.data_bytes)
-        (judged,) = self.want_all((id(track), begin), [Range(track, begin, end, begin)])
+        (judged,) = self.judge((id(track), begin), [Range(track, begin, end, begin)])
         return judged
 
-    def want_all(self, key: object, ranges: list[Range]) -> list[Future[None]]:
+    def judge(self, key: object, ranges: list[Range]) -> list[Future[None]]:
         """The same for several ranges, with one turn of the thread of each disk.
 
         What the same `key` still waits for is replaced.
         """
-        by_disk: dict[_Disk, list[Range]] = {}
+        return [disk.call(key, of_disk) for disk, of_disk in self._by_disk(ranges).items()]
+
+    def look(self, key: object, ranges: list[Range]) -> None:
+        """The same, when nobody waits for it: it is done within about a round."""
+        for disk, of_disk in self._by_disk(ranges).items():
+            disk.put(key, of_disk)
+
+    def _by_disk(self, ranges: list[Range]) -> dict[_Disk, list[Range]]:
+        found: dict[_Disk, list[Range]] = {}
         for each in ranges:
-            by_disk.setdefault(self._disk(each.track), []).append(each)
-        return [
-            disk.do(key, functools.partial(self._judge_all, of_disk))
-            for disk, of_disk in by_disk.items()
-        ]
+            found.setdefault(self._disk(each.track), []).append(each)
+        return found
 
     def close(self) -> None:
         """End the threads, and forget all files."""
@@ -178,7 +209,9 @@ class Prefetch:
                 device = next(reversed(self._disks))
             disk = self._disks.get(device)
             if disk is None:
-                disk = self._disks[device] = _Disk(f"read ahead {len(self._disks) + 1}")
+                disk = self._disks[device] = _Disk(
+                    f"read ahead {len(self._disks) + 1}", self._judge_all
+                )
             self._disk_of[place] = disk
             if len(self._disk_of) > KEPT:
                 self._disk_of.popitem(last=False)
@@ -286,17 +319,24 @@ class ReadAhead:
         self._prefetch = prefetch
         self._asked: dict[Track, int] = {}
 
-    def look(self, feed: Feed) -> list[Future[None]]:
-        """Ask for all that `feed` sends within the window; done when it is judged."""
-        prefetch, before = self._prefetch, self._asked
+    def look(self, feed: Feed) -> None:
+        """Ask for all that `feed` sends within the window."""
+        self._prefetch.look(self, self._ranges(feed))
+
+    def judge(self, feed: Feed) -> list[Future[None]]:
+        """The same; done when it is judged."""
+        return self._prefetch.judge(self, self._ranges(feed))
+
+    def _ranges(self, feed: Feed) -> list[Range]:
+        before = self._asked
         self._asked, ranges = {}, []
-        for track, begin, end in feed.upcoming(prefetch.window_bytes, MIN_WINDOW_MS):
+        for track, begin, end in feed.upcoming(self._prefetch.window_bytes, MIN_WINDOW_MS):
             asked = before.get(track, begin)
             # A loop that has begun again asks from the beginning.
             fresh = asked if begin <= asked <= end else begin
             self._asked[track] = end
             ranges.append(Range(track, begin, end, fresh))
-        return prefetch.want_all(self, ranges)
+        return ranges
 
 
 def _name(track: Track) -> str:

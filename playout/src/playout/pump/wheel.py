@@ -2,7 +2,9 @@
 
 A timer for each session would wake the loop thousands of times a second; a wheel wakes it once for
 each slot that holds a session. Sessions share a slot before they open another one, since most of
-what a lone send costs is waking up with cold caches.
+what a lone send costs is waking up with cold caches. In a crowd each has its turn every second
+round only: sends of twice the size cost much less than twice as many, and so many sessions are
+smooth together.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from playout.pump.lateness import Lateness
+from playout.pump.pacing import CROWD
 
 SLOTS = 50
 SHARE = 10
@@ -34,10 +37,35 @@ class Timers(Protocol):
         ...
 
 
+class _Slot:
+    """The sessions of one moment, in two halves that take turns in a crowd."""
+
+    __slots__ = ("halves",)
+
+    def __init__(self) -> None:
+        self.halves: tuple[list[Tick], list[Tick]] = ([], [])
+
+    def __len__(self) -> int:
+        even, odd = self.halves
+        return len(even) + len(odd)
+
+    def add(self, tick: Tick) -> None:
+        min(self.halves, key=len).append(tick)
+
+    def remove(self, tick: Tick) -> bool:
+        """Whether it was here."""
+        for half in self.halves:
+            if tick in half:
+                half.remove(tick)
+                return True
+        return False
+
+
 class Wheel:
     """Calls each callback once every `tick_ms` milliseconds, few of them at a time.
 
-    Slots that are due are turned in order; those missed while the machine slept are left out.
+    With more than `crowd` members it is once every two of these. Slots that are due are turned in
+    order; those missed while the machine slept are left out.
     """
 
     def __init__(
@@ -47,12 +75,14 @@ class Wheel:
         lateness: Lateness | None = None,
         slots: int = SLOTS,
         share: int = SHARE,
+        crowd: int = CROWD,
         timers: Timers | None = None,
     ) -> None:
         self._timers = timers or asyncio.get_running_loop()
         self.lateness = lateness or Lateness()
-        self._slots: list[list[Tick]] = [[] for _ in range(slots)]
+        self._slots = [_Slot() for _ in range(slots)]
         self._share = share
+        self._crowd = crowd
         self._members = 0
         self._slot_seconds = tick_ms / 1000 / slots
         self._round_seconds = tick_ms / 1000
@@ -61,6 +91,16 @@ class Wheel:
         self._position = 0
         self._armed = 0
         self._turning = False
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether each member has its turn every second round only."""
+        return self._members > self._crowd
+
+    @property
+    def tick_seconds(self) -> float:
+        """How far apart the turns of one member are now."""
+        return self._round_seconds * (2 if self.is_crowded else 1)
 
     def add(self, tick: Tick) -> None:
         """Call `tick` from now on, in the slot that `_choose` finds for it."""
@@ -71,7 +111,7 @@ class Wheel:
             # Empty slots that time has passed by are behind us; the one that is armed is not.
             passed = int((self._timers.time() - self._begin) / self._slot_seconds)
             self._position = max(self._position, min(passed + 1, self._armed))
-        self._slots[self._choose()].append(tick)
+        self._slots[self._choose()].add(tick)
         self._members += 1
         self._arm()
 
@@ -97,8 +137,7 @@ class Wheel:
     def remove(self, tick: Tick) -> None:
         """Call `tick` no more."""
         for slot in self._slots:
-            if tick in slot:
-                slot.remove(tick)
+            if slot.remove(tick):
                 self._members -= 1
                 break
         if not self._members:
@@ -123,8 +162,9 @@ class Wheel:
         self._turning = True
         self._position = self._armed
         due = self._begin + self._position * self._slot_seconds
-        slot = self._slots[self._position % len(self._slots)]
-        for tick in tuple(slot):
+        turn, place = divmod(self._position, len(self._slots))
+        even, odd = self._slots[place].halves
+        for tick in (odd if turn % 2 else even)[:] if self.is_crowded else even + odd:
             now = time()
             count_late((now - due) * 1000)
             tick(now)

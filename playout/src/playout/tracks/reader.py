@@ -48,6 +48,8 @@ class Track:
         self.keys = view[layout.keys_at : layout.hashes_at].cast("I")
         self._hashes = view[layout.hashes_at : layout.hashes_at + DIGEST_BYTES * layout.blocks]
         self.blocks = Blocks()
+        self.messages_per_ms = float(layout.description.rate) / 1000
+        self.bytes_per_ms = self.messages_per_ms * layout.data_bytes / max(1, layout.messages)
         self._data_size, self._data_bytes = data.size, len(data)
         self.is_partial = False
         """Blocks of it may come and go while it plays."""
