@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.youtube.models import IngestKey, Show
+from apps.youtube.models import Broadcast, IngestKey, Show
 from apps.youtube.services import shows
 
 pytestmark = pytest.mark.django_db
@@ -65,3 +65,22 @@ def test_rotations_where_a_key_is_not_shared(stage, stream, channel, count):
     stage.run(seconds=300)
     assert stage.gaps == []
     assert sorted(stage.feeds) == connections[-1]
+
+
+def test_an_archive_is_as_long_as_it_was_live_at_youtube(stage, stream, channel):
+    show = shows.describe(
+        workspace=stream.workspace, subject=stream.pk, name="Rain", channel=channel,
+        policy="archives",
+    )  # fmt: skip
+    shows.go_live(show=show)
+    stage.run(until=lambda: stage.broadcasts("liveStarting", "live"), seconds=120)
+    # It goes live while nobody can ask, and we come to know of it two hours later.
+    stage.set(api="down")
+    stage.run(seconds=2 * 3600, sweep_every=3600)
+    assert Broadcast.objects.get().live_at is None
+    stage.set(api="up")
+    stage.run(until=lambda: stage.broadcasts("complete"), seconds=12 * 3600, sweep_every=7200)
+    (ended,) = stage.broadcasts("complete")
+    assert ended["ended_at"] - ended["live_at"] < ARCHIVE_S
+    assert ended["has_archive"]
+    assert stage.dark_s() == 0.0

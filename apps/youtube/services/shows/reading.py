@@ -56,11 +56,15 @@ def _upcoming(look: Look) -> list[dict[str, Any]]:
 
 def _is_ours(told: dict[str, Any], row: Broadcast) -> bool:
     snippet = told.get("snippet") or {}
-    try:
-        scheduled = datetime.fromisoformat(str(snippet.get("scheduledStartTime", "")))
-    except ValueError:
-        return False
+    scheduled = _moment(snippet.get("scheduledStartTime"))
     return _plain(snippet.get("title")) == _plain(row.title) and scheduled == row.scheduled_start
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
 
 
 def _plain(title: object) -> str:
@@ -91,6 +95,10 @@ def note(look: Look, row: Broadcast, told: dict[str, Any]) -> None:
     move(row, truth.later(Lifecycle(row.lifecycle), read), look.now)
     if read is Lifecycle.LIVE:
         row.is_suspect = False
+    began_at = _moment((told.get("snippet") or {}).get("actualStartTime"))
+    if began_at is not None and row.live_at is not None:
+        # The archive's length counts from there, however late we came to know of it.
+        row.live_at = min(row.live_at, began_at)
     if row.is_unsettled and details:
         has_begun = Lifecycle(row.lifecycle).has_begun
         if merging.is_left_alone(details, has_begun=has_begun):
