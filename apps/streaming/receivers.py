@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from apps.youtube.models import IngestKey, Show
 from apps.youtube.signals import (
     aired_asked,
     boundary_asked,
-    encoder_asked,
+    encoders_asked,
     key_ready,
     key_released,
     show_changed,
@@ -57,11 +58,10 @@ def leave_out(*, asset: Asset, **_: Any) -> None:
 # -- YouTube ------------------------------------------------------------------------------------
 
 
-@receiver(encoder_asked)
-def tell_encoder(*, subject: UUID, **_: Any) -> EncoderFacts | None:
+@receiver(encoders_asked)
+def tell_encoders(*, subjects: Collection[UUID], **_: Any) -> dict[UUID, EncoderFacts]:
     """How what is sent arrives."""
-    stream = Stream.objects.filter(pk=subject).first()
-    return selectors.encoder_facts(stream) if stream is not None else None
+    return selectors.encoder_facts(subjects)
 
 
 @receiver(aired_asked)

@@ -588,7 +588,7 @@ def was_on_at(stream: Stream, at: datetime) -> WasOn | None:
     ).exclude(output__destination__ingest_key=None)
     row = rows.order_by("-started_at", "-id").first()
     if row is None:
-        title = encoder_facts(stream).item
+        title = encoder_facts([stream.pk])[stream.pk].item
         return WasOn(title) if title else None
     item_id = _uuid(row.item_id)
     item = PlaylistItem.objects.filter(pk=item_id).first() if item_id is not None else None
@@ -672,26 +672,59 @@ _ENCODERS = {
 _BEST = [Encoder.SENDING, Encoder.TROUBLED, Encoder.STARTING, Encoder.REFUSED, Encoder.OFF]
 
 
-def encoder_facts(stream: Stream, *, now: datetime | None = None) -> EncoderFacts:
-    """What is sent to the keys of `apps.youtube`: the best of them, as the nodes report it."""
+def encoder_facts(
+    streams: Collection[UUID], *, now: datetime | None = None
+) -> dict[UUID, EncoderFacts]:
+    """What each stream sends to keys of `apps.youtube`: the best, as the nodes report it.
+
+    Three queries, whatever their number; without those that are gone.
+    """
     now = now or timezone.now()
-    outputs = [output for output in outputs_of(stream) if output.destination.ingest_key]
-    states = {}
-    for output in outputs:
-        shown = output_status(output, stream, now=now).shown
-        state = _ENCODERS.get(shown, Encoder.STARTING)
-        if output.error_code == KEY_REFUSED and shown is status.Shown.RECONNECTING:
-            state = Encoder.REFUSED
-        states[output] = state if stream.is_wanted else Encoder.OFF
-    best = min(states.values(), key=_BEST.index, default=Encoder.STARTING)
-    playing = next((o.item_id for o, state in states.items() if state is Encoder.SENDING), "")
-    item_id = _uuid(playing)
-    item = PlaylistItem.objects.filter(pk=item_id).first() if item_id is not None else None
-    return EncoderFacts(
-        is_wanted=stream.is_wanted,
-        encoder=best if stream.is_wanted else Encoder.OFF,
-        item=item.asset.title if item else "",
+    keyed = Output.objects.filter(removed_at=None, destination__ingest_key__isnull=False)
+    found = list(
+        Stream.objects.filter(pk__in=streams).prefetch_related(
+            Prefetch(
+                "outputs",
+                queryset=keyed.select_related("destination")
+                .defer("destination__key")
+                .order_by("created_at", "pk"),
+            )
+        )
     )
+    states = {
+        stream.pk: [(_encoder(output, stream, now), output) for output in stream.outputs.all()]
+        for stream in found
+    }
+    playing = {
+        pk: next((_uuid(o.item_id) for state, o in told if state is Encoder.SENDING), None)
+        for pk, told in states.items()
+    }
+    item_ids = {item_id for item_id in playing.values() if item_id is not None}
+    items = PlaylistItem.objects.filter(pk__in=item_ids).select_related("asset")
+    titles = {item.pk: item.asset.title for item in items} if item_ids else {}
+    return {
+        stream.pk: EncoderFacts(
+            is_wanted=stream.is_wanted,
+            encoder=min(
+                (state for state, _output in states[stream.pk]),
+                key=_BEST.index,
+                default=Encoder.STARTING,
+            )
+            if stream.is_wanted
+            else Encoder.OFF,
+            item=titles.get(playing[stream.pk], ""),
+        )
+        for stream in found
+    }
+
+
+def _encoder(output: Output, stream: Stream, now: datetime) -> Encoder:
+    if not stream.is_wanted:
+        return Encoder.OFF
+    shown = output_status(output, stream, now=now).shown
+    if output.error_code == KEY_REFUSED and shown is status.Shown.RECONNECTING:
+        return Encoder.REFUSED
+    return _ENCODERS.get(shown, Encoder.STARTING)
 
 
 def _reported_moment(

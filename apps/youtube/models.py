@@ -222,6 +222,15 @@ class OnAir(models.TextChoices):
     BLOCKED = "blocked", _("Blocked by YouTube")
 
 
+class Doubt(models.TextChoices):
+    """Why what is known of a show could not be read anew."""
+
+    NONE = "", ""
+    SILENT = "silent", _("YouTube's API does not answer.")
+    QUOTA = "quota", _("The YouTube quota of today is used up.")
+    ACCESS = "access", _("The channel has to be connected again.")
+
+
 class Show(Record):
     """What somebody wishes to be live on a channel: how it is described, and how it is kept."""
 
@@ -277,6 +286,10 @@ class Show(Record):
     on_air = models.CharField(max_length=8, choices=OnAir.choices, default=OnAir.UNKNOWN)
     on_air_text = models.CharField(max_length=300, blank=True)
     on_air_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    """When YouTube last said that it is live."""
+    doubt = models.CharField(max_length=8, choices=Doubt.choices, default=Doubt.NONE, blank=True)
+    """Why it could not be asked since."""
     viewers = models.PositiveIntegerField(null=True)
     health = models.CharField(max_length=12, blank=True)
     health_issues = models.JSONField(default=list)

@@ -2,8 +2,9 @@
 
 from django.dispatch import Signal
 
-encoder_asked = Signal()
-"""Sent with `subject`. Its owner answers with `truth.EncoderFacts`; nobody does when it is gone."""
+encoders_asked = Signal()
+"""Sent with `subjects`. Their owner answers with `truth.EncoderFacts` by subject, without those
+that are gone; it takes the same queries for one and for many."""
 
 aired_asked = Signal()
 """Sent with `subject` and `at`. Its owner answers with the `truth.WasOn` of that moment."""

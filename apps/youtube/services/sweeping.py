@@ -13,7 +13,15 @@ from django.utils import timezone
 from apps.core.wake import wake_task_on_commit
 from apps.youtube import quota, signals
 from apps.youtube.client import PAGE, Retry, YouTubeError
-from apps.youtube.models import Broadcast, Channel, ChannelState, IngestKey, Privacy, Show
+from apps.youtube.models import (
+    Broadcast,
+    Channel,
+    ChannelState,
+    Doubt,
+    IngestKey,
+    Privacy,
+    Show,
+)
 from apps.youtube.quota import Purpose
 from apps.youtube.services import shows
 from apps.youtube.services.tokens import api_of
@@ -29,7 +37,11 @@ STALE_VERDICT = timedelta(seconds=90)
 
 
 def sweep(*, now: datetime | None = None) -> list[Show]:
-    """Look at everything that should be live, and at what is due; the shows to advance now."""
+    """Look at everything that should be live, and at what is due; the shows to advance now.
+
+    What it reads takes the same statements for one show and for a thousand; YouTube is asked about
+    fifty at a time, and what has not changed is not written.
+    """
     now = now or timezone.now()
     due = list(Show.objects.filter(look_at__lte=now))
     live = list(
@@ -39,10 +51,10 @@ def sweep(*, now: datetime | None = None) -> list[Show]:
     )
     suspects = _see(live, now)
     # Wishes that nobody woke anybody for: a start or stop whose message was lost.
-    settled = Show.objects.filter(look_at__isnull=True).filter(is_wanted=True)
-    changed = [show for show in settled.select_related("channel") if _has_changed(show, now)]
-    found = {show.pk: show for show in [*due, *suspects, *changed]}
-    Show.objects.filter(pk__in=list(found)).exclude(look_at__lte=now).update(look_at=now)
+    settled = list(Show.objects.filter(look_at__isnull=True).filter(is_wanted=True))
+    found = {show.pk: show for show in [*due, *suspects, *_changed(settled)]}
+    if found:
+        Show.objects.filter(pk__in=list(found)).exclude(look_at__lte=now).update(look_at=now)
     for show in found.values():
         wake_task_on_commit("apps.youtube.tasks.advance_show", str(show.subject))
     return list(found.values())
@@ -64,9 +76,14 @@ def _see(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
 
 def _see_page(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
     told = _ask([row.youtube_id for row in rows], _askers(rows))
-    if told is None:
+    if isinstance(told, Doubt):
+        # What was known stays, and people are told how old it is.
+        unsure = [row.show_id for row in rows if row.show is not None and row.show.doubt != told]
+        if unsure:
+            Show.objects.filter(pk__in=unsure).update(doubt=told)
         return []
-    suspects = []
+    suspects: list[Broadcast] = []
+    seen: list[Broadcast] = []
     counts: dict[Show, int | None] = {}
     for row in rows:
         assert row.show is not None  # noqa: S101 - filtered
@@ -77,13 +94,22 @@ def _see_page(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
         if state == "live" and not details.get("actualEndTime") and not rejected:
             viewers = str(details.get("concurrentViewers", ""))
             counts[row.show] = int(viewers) if viewers.isdigit() else None
-            if row.is_suspect:
-                Broadcast.objects.filter(pk=row.pk).update(is_suspect=False)
-            continue
-        Broadcast.objects.filter(pk=row.pk).update(is_suspect=True)
-        suspects.append(row.show)
+            seen.append(row)
+        else:
+            suspects.append(row)
+    _suspect([row for row in seen if row.is_suspect], is_suspect=False)
+    _suspect([row for row in suspects if not row.is_suspect], is_suspect=True)
+    if seen:
+        Show.objects.filter(pk__in=[row.show_id for row in seen]).update(
+            seen_at=now, doubt=Doubt.NONE
+        )
     note_viewers(counts, now=now)
-    return suspects
+    return [row.show for row in suspects if row.show is not None]
+
+
+def _suspect(rows: Sequence[Broadcast], *, is_suspect: bool) -> None:
+    if rows:
+        Broadcast.objects.filter(pk__in=[row.pk for row in rows]).update(is_suspect=is_suspect)
 
 
 def _askers(rows: Sequence[Broadcast]) -> Iterable[Channel]:
@@ -92,8 +118,8 @@ def _askers(rows: Sequence[Broadcast]) -> Iterable[Channel]:
     return [one for one in channels.values() if one.state == ChannelState.CONNECTED]
 
 
-def _ask(ids: Sequence[str], askers: Iterable[Channel]) -> dict[str, dict[str, Any]] | None:
-    """The videos by id; None when nobody could ask."""
+def _ask(ids: Sequence[str], askers: Iterable[Channel]) -> dict[str, dict[str, Any]] | Doubt:
+    """The videos by id; or why nobody could ask."""
     silences = 0
     for channel in askers:
         try:
@@ -104,25 +130,35 @@ def _ask(ids: Sequence[str], askers: Iterable[Channel]) -> dict[str, dict[str, A
             if error.retry is Retry.AT_RESET:
                 if error.code != "quota.reserved":
                     quota.note_exhausted(channel)
-                return None
+                return Doubt.QUOTA
             logger.info("The sweep was not answered to %s: %s.", channel.pk, error.code)
             silences += error.retry is not Retry.RECONNECT
             if silences == MOST_SILENCES:
                 # It is YouTube that is silent, and not one channel's access that is dead.
-                return None
+                return Doubt.SILENT
             continue
         quota.note_answer(channel)
         return {str(one.get("id")): one for one in found}
-    return None
+    return Doubt.SILENT if silences else Doubt.ACCESS
 
 
-def _has_changed(show: Show, now: datetime) -> bool:
-    facts = shows.encoder_of(show)
-    if not facts.is_wanted and not show.is_start_pending:
-        return True
-    if facts.encoder in (Encoder.REFUSED,):
-        return True
-    return not show.broadcasts.filter(is_wanted=True, ended_at__isnull=True).exists()
+def _changed(settled: Sequence[Show]) -> list[Show]:
+    """Those of `settled` shows about which there is something to do all the same."""
+    if not settled:
+        return []
+    facts = shows.encoders_of(settled)
+    kept = set(
+        Broadcast.objects.filter(
+            show__in=[show.pk for show in settled], is_wanted=True, ended_at__isnull=True
+        ).values_list("show_id", flat=True)
+    )
+    return [
+        show
+        for show in settled
+        if (not facts[show.pk].is_wanted and not show.is_start_pending)
+        or facts[show.pk].encoder is Encoder.REFUSED
+        or show.pk not in kept
+    ]
 
 
 def read_health(*, now: datetime | None = None, only: Sequence[Show] | None = None) -> int:
@@ -133,12 +169,18 @@ def read_health(*, now: datetime | None = None, only: Sequence[Show] | None = No
     if only is not None:
         keys = keys.filter(show__in=only)
     groups: dict[object, list[IngestKey]] = defaultdict(list)
+    pace = shows.waits()
+    aged = []
     for key in keys:
         assert key.show is not None  # noqa: S101 - filtered
-        pace = shows.waits()
         age = now - (key.show.health_at or key.created_at - pace.health)
-        is_doubtful = age >= pace.doubt and shows.encoder_of(key.show).encoder is Encoder.TROUBLED
-        if only is not None or age >= pace.health or is_doubtful:
+        if only is not None or age >= pace.health:
+            groups[key.channel_id].append(key)
+        elif age >= pace.doubt:
+            aged.append(key)
+    facts = shows.encoders_of([key.show for key in aged if key.show is not None])
+    for key in aged:
+        if facts[key.show_id].encoder is Encoder.TROUBLED:
             groups[key.channel_id].append(key)
     calls = 0
     for members in groups.values():

@@ -283,6 +283,40 @@ def current(show: Show) -> Broadcast:
     return Broadcast.objects.get(show=show, lifecycle="live", ended_at=None, is_wanted=True)
 
 
+def many(
+    stage: Stage, live: Show, workspace: Workspace, alice: User, count: int, *, first: int = 1
+) -> None:
+    """So many more shows that are live, each on a channel of its own with the same access."""
+    seen, key = current(live), IngestKey.objects.get(show=live)
+    for number in range(first, count):
+        stream = make_stream(workspace, alice, f"Rain {number}", items=1)
+        channel = Channel(
+            workspace=workspace, youtube_id=f"UC{number}", title=f"C{number}",
+            state_since=timezone.now(),
+        )  # fmt: skip
+        channel.refresh_token = live.channel.refresh_token
+        channel.save()
+        show = shows.describe(
+            workspace=workspace, subject=stream.pk, name=stream.title, channel=channel
+        )
+        IngestKey.objects.create(
+            workspace=workspace, channel=channel, show=show, marker=f"k{number}",
+            youtube_id=key.youtube_id, is_open=True,
+        )  # fmt: skip
+        record = stage.world.broadcasts[seen.youtube_id]
+        twin = type(record)("broadcast", stage.world.new_video_id(), record.channel_id,
+                            record.truth, dict(record.note))  # fmt: skip
+        stage.world.add(twin)
+        Broadcast.objects.create(
+            workspace=workspace, channel=channel, show=show, reason="start",
+            youtube_id=twin.id, title=stream.title, privacy="public",
+            scheduled_start=seen.scheduled_start, lifecycle="live", is_bound=True,
+            live_at=seen.live_at,
+        )  # fmt: skip
+        Show.objects.filter(pk=show.pk).update(is_wanted=True, on_air="live")
+        type(stream).objects.filter(pk=stream.pk).update(desired="on")
+
+
 @pytest.fixture
 def connected_show(stage: Stage, request: pytest.FixtureRequest) -> Show:
     """A show on a channel that was connected while no answer was lost."""

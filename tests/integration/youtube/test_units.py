@@ -9,10 +9,9 @@ import pytest
 from django.utils import timezone
 
 from apps.youtube import quota, tasks
-from apps.youtube.models import OPERATOR, Broadcast, Channel, IngestKey, QuotaEntry, Show
+from apps.youtube.models import OPERATOR, Broadcast, QuotaEntry, Show
 from apps.youtube.quota import Purpose
-from apps.youtube.services import shows
-from tests.integration.youtube.conftest import current, make_stream
+from tests.integration.youtube.conftest import many
 
 pytestmark = pytest.mark.django_db
 
@@ -41,38 +40,6 @@ def carried(rotations):
     """How many streams leave the reserve for repairs alone."""
     most = int(10_000 * Purpose.WATCH.value)
     return max(n for n in range(1, 1000) if day(n, rotations=rotations) <= most)
-
-
-def many(stage, live, workspace, alice, count):
-    """So many more shows that are live, each on a channel of its own with the same access."""
-    seen, key = current(live), IngestKey.objects.get(show=live)
-    for number in range(1, count):
-        stream = make_stream(workspace, alice, f"Rain {number}", items=1)
-        channel = Channel(
-            workspace=workspace, youtube_id=f"UC{number}", title=f"C{number}",
-            state_since=timezone.now(),
-        )  # fmt: skip
-        channel.refresh_token = live.channel.refresh_token
-        channel.save()
-        show = shows.describe(
-            workspace=workspace, subject=stream.pk, name=stream.title, channel=channel
-        )
-        IngestKey.objects.create(
-            workspace=workspace, channel=channel, show=show, marker=f"k{number}",
-            youtube_id=key.youtube_id, is_open=True,
-        )  # fmt: skip
-        record = stage.world.broadcasts[seen.youtube_id]
-        twin = type(record)("broadcast", stage.world.new_video_id(), record.channel_id,
-                            record.truth, dict(record.note))  # fmt: skip
-        stage.world.add(twin)
-        Broadcast.objects.create(
-            workspace=workspace, channel=channel, show=show, reason="start",
-            youtube_id=twin.id, title=stream.title, privacy="public",
-            scheduled_start=seen.scheduled_start, lifecycle="live", is_bound=True,
-            live_at=seen.live_at,
-        )  # fmt: skip
-        Show.objects.filter(pk=show.pk).update(is_wanted=True, on_air="live")
-        type(stream).objects.filter(pk=stream.pk).update(desired="on")
 
 
 def pass_time(stage, hours):

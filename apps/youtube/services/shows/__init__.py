@@ -7,7 +7,7 @@ never asked for twice before reads have shown that nothing happened.
 
 from apps.youtube.services.shows.advancing import BUSY, advance
 from apps.youtube.services.shows.keys import keep_key, note_ingest
-from apps.youtube.services.shows.look import encoder_of, waits
+from apps.youtube.services.shows.look import encoder_of, encoders_of, waits
 from apps.youtube.services.shows.wishes import (
     change,
     describe,
@@ -25,6 +25,7 @@ __all__ = [
     "change",
     "describe",
     "encoder_of",
+    "encoders_of",
     "end",
     "follow",
     "forget",

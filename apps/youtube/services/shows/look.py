@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 
@@ -53,14 +55,30 @@ class Look:
         signals.show_changed.send(sender=Show, show=self.show, code=code, text=text)
 
 
+def encoders_of(shows: Collection[Show]) -> dict[UUID, EncoderFacts]:
+    """What their owners say is sent, by show; off where nobody owns the subject any more.
+
+    The same queries for one and for all.
+    """
+    told: dict[UUID, EncoderFacts] = {}
+    if shows:
+        subjects = [show.subject for show in shows]
+        for _receiver, answer in signals.encoders_asked.send(sender=Show, subjects=subjects):
+            told |= answer
+    return {show.pk: _facts(show, told.get(show.subject)) for show in shows}
+
+
 def encoder_of(show: Show) -> EncoderFacts:
     """What its owner says is sent; off when nobody owns its subject any more."""
-    for _receiver, answer in signals.encoder_asked.send(sender=Show, subject=show.subject):
-        if isinstance(answer, EncoderFacts):
-            if answer.since is None and show.encoder == answer.encoder:
-                return replace(answer, since=show.encoder_since)
-            return answer
-    return EncoderFacts(is_wanted=False, encoder=Encoder.OFF)
+    return encoders_of([show])[show.pk]
+
+
+def _facts(show: Show, told: EncoderFacts | None) -> EncoderFacts:
+    if told is None:
+        return EncoderFacts(is_wanted=False, encoder=Encoder.OFF)
+    if told.since is None and show.encoder == told.encoder:
+        return replace(told, since=show.encoder_since)
+    return told
 
 
 def is_due(look: Look, row: Broadcast) -> bool:

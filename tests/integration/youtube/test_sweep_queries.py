@@ -1,0 +1,39 @@
+"""What a sweep asks of the database: the same for five streams and for twenty."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apps.youtube import tasks
+from apps.youtube.models import Broadcast, Show
+from tests.integration.youtube.conftest import many
+
+pytestmark = pytest.mark.django_db
+
+
+def quiet_sweep(stage):
+    """The statements of a sweep in which nothing has changed since the one before."""
+    # So long that health, once read, is doubted again.
+    for _minute in range(6):
+        stage.skip(60)
+        stage.node()
+        tasks.sweep()
+    stage.skip(60)
+    stage.node()
+    with CaptureQueriesContext(connection) as queries:
+        tasks.sweep()
+    assert not Broadcast.objects.filter(is_suspect=True).exists()
+    assert not Show.objects.filter(look_at__isnull=False).exists()
+    return [one["sql"] for one in queries]
+
+
+def test_a_quiet_sweep_costs_the_same_for_five_streams_and_for_twenty(
+    stage, live, workspace, alice, capsys
+):
+    many(stage, live, workspace, alice, 5)
+    five = quiet_sweep(stage)
+    many(stage, live, workspace, alice, 20, first=5)
+    twenty = quiet_sweep(stage)
+    with capsys.disabled():
+        print(f"\nstatements of a quiet sweep: {len(five)} for 5, {len(twenty)} for 20")
+    assert len(twenty) == len(five), twenty
