@@ -297,6 +297,8 @@ class Show(Record):
     health_at = models.DateTimeField(null=True)
 
     role: Role
+    is_old: bool = False
+    """It was live when it was last seen, which is a while ago; set by `selectors`."""
 
     class Meta:
         ordering = ["name", "created_at"]
@@ -309,6 +311,13 @@ class Show(Record):
     def was_cut(self) -> bool:
         """Whether YouTube, or somebody in Studio, ended it, and not a wish of ours."""
         return self.on_air == OnAir.ENDED and self.on_air_text != ENDED_AS_WISHED
+
+    @property
+    def doubt_said(self) -> str:
+        """Why nobody has seen since whether it is live, in the reader's language."""
+        if self.doubt:
+            return str(Doubt(self.doubt).label)
+        return gettext("We have not looked since.")
 
     @property
     def is_said_by_us(self) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Workspace
-from apps.youtube import audience, texts
+from apps.youtube import audience, texts, truth
 from apps.youtube.audience import Audience
 from apps.youtube.models import (
     Alert,
@@ -21,10 +22,12 @@ from apps.youtube.models import (
     ChannelState,
     IngestKey,
     OAuthClient,
+    OnAir,
     Origin,
     Show,
     ViewerHour,
 )
+from apps.youtube.truth import Waits
 
 
 def channels_of(workspace: Workspace) -> QuerySet[Channel]:
@@ -42,8 +45,25 @@ def own_client_of(workspace: Workspace) -> OAuthClient | None:
 
 
 def show_of(subject: UUID) -> Show | None:
-    """The show of a subject."""
-    return Show.objects.select_related("channel", "workspace").filter(subject=subject).first()
+    """The show of a subject, and whether what is known of it is old."""
+    show = Show.objects.select_related("channel", "workspace").filter(subject=subject).first()
+    return with_age(show, timezone.now()) if show is not None else None
+
+
+def wanted_shows(channel: Channel) -> list[Show]:
+    """What shall be live on a channel, and whether what is known of it is old."""
+    now = timezone.now()
+    return [with_age(show, now) for show in channel.shows.filter(is_wanted=True)]
+
+
+def with_age(show: Show, now: datetime) -> Show:
+    """The same show, which now knows whether what it says is old."""
+    waits = Waits().scaled(settings.YOUTUBE_TIME_SCALE)
+    # Before a sweep has seen it for the first time, the look that found it live counts.
+    seen_at = show.seen_at or show.on_air_at
+    is_live = show.is_wanted and show.on_air == OnAir.LIVE
+    show.is_old = is_live and truth.is_old(seen_at=seen_at, now=now, waits=waits)
+    return show
 
 
 def backup_addresses(keys: Iterable[UUID]) -> dict[UUID, str]:

@@ -195,6 +195,8 @@ class Waits:
     stuck: timedelta = timedelta(minutes=3)
     """In a starting state; then another broadcast is tried."""
     sweep: timedelta = timedelta(minutes=1)
+    old: timedelta = timedelta(minutes=3)
+    """What was seen before that is told with its age: three sweeps have not seen it since."""
     health: timedelta = timedelta(hours=2)
     doubt: timedelta = timedelta(minutes=5)
     """Between two looks at the health of what is in trouble."""
@@ -301,6 +303,15 @@ def next_step(facts: BroadcastFacts, waits: Waits) -> Step:
     if not facts.is_due or facts.ingest is not Ingest.ACTIVE:
         return Step.WAIT
     return Step.TEST if facts.has_monitor and at is not Lifecycle.TESTING else Step.GO_LIVE
+
+
+OLDEST_UNSAID = timedelta(seconds=15)
+"""Workers take real time to come round, however fast a simulation runs."""
+
+
+def is_old(*, seen_at: datetime | None, now: datetime, waits: Waits) -> bool:
+    """Whether what was seen at `seen_at` may be otherwise by now, so that its age is told."""
+    return seen_at is None or now - seen_at > max(waits.old, OLDEST_UNSAID)
 
 
 def is_absent(

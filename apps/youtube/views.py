@@ -163,8 +163,7 @@ def channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             "channel": found,
             "advice": connecting.advice_of(found),
             "shows": [
-                (show, selectors.shown_broadcast(show))
-                for show in found.shows.filter(is_wanted=True)
+                (show, selectors.shown_broadcast(show)) for show in selectors.wanted_shows(found)
             ],
             "broadcasts": selectors.recent_broadcasts(found),
             "standing": quota.standing(found.project),

@@ -159,6 +159,13 @@ class ShowTold(Told):
     is_rehearsal: bool
     on_air: Literal["unknown", "live", "ended", "blocked"]
     said: str = Field(description="One sentence about it.")
+    seen_at: datetime | None = Field(description="When YouTube last said that it is live.")
+    is_old: bool = Field(
+        description="It could not be read anew for minutes: what is told here was so at `seen_at`."
+    )
+    doubt: Literal["", "silent", "quota", "access"] = Field(
+        description="Why not: no answer, no units left, or the channel has to be connected again."
+    )
     watch_url: str = Field(description="Where viewers see it; empty before there is one.")
     viewers: int | None
     live_since: datetime | None
@@ -343,6 +350,9 @@ def _told(show: Show) -> ShowTold:
         is_rehearsal=show.is_rehearsal,
         on_air=cast(Any, show.on_air),
         said=show.said,
+        seen_at=show.seen_at,
+        is_old=show.is_old,
+        doubt=cast(Any, show.doubt if show.is_old else ""),
         watch_url=broadcast.watch_url if broadcast is not None and is_shown else "",
         viewers=show.viewers,
         live_since=broadcast.live_at if broadcast is not None and is_shown else None,

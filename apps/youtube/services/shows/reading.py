@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.youtube import merging, truth
-from apps.youtube.models import Broadcast, Sent
+from apps.youtube.models import Broadcast, Doubt, Sent, Show
 from apps.youtube.services.shows.intents import end_call, is_absent
 from apps.youtube.services.shows.look import Look
 from apps.youtube.truth import Lifecycle
@@ -95,6 +95,7 @@ def note(look: Look, row: Broadcast, told: dict[str, Any]) -> None:
     move(row, truth.later(Lifecycle(row.lifecycle), read), look.now)
     if read is Lifecycle.LIVE:
         row.is_suspect = False
+        Show.objects.filter(pk=look.show.pk).update(seen_at=look.now, doubt=Doubt.NONE)
     began_at = _moment((told.get("snippet") or {}).get("actualStartTime"))
     if began_at is not None and row.live_at is not None:
         # The archive's length counts from there, however late we came to know of it.

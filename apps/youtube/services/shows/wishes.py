@@ -12,7 +12,16 @@ from django.utils import timezone
 from apps.accounts.models import User, Workspace
 from apps.core.wake import wake_task_on_commit
 from apps.youtube import texts
-from apps.youtube.models import Broadcast, Change, Channel, ChannelState, OnAir, Origin, Show
+from apps.youtube.models import (
+    Broadcast,
+    Change,
+    Channel,
+    ChannelState,
+    Doubt,
+    OnAir,
+    Origin,
+    Show,
+)
 from apps.youtube.services import alerts
 from apps.youtube.services.shows.changing import ask_change
 from apps.youtube.services.shows.look import encoder_of
@@ -48,6 +57,7 @@ def go_live(*, show: Show, is_rehearsal: bool = False) -> None:
         Show.objects.filter(pk=show.pk).update(
             is_wanted=True, is_start_pending=True, is_rehearsal=is_rehearsal, wanted_since=now,
             look_at=now, failures=0, on_air=OnAir.UNKNOWN, on_air_text="", on_air_at=now,
+            seen_at=None, doubt=Doubt.NONE,
         )  # fmt: skip
         alerts.resolve(show.pk)
         wake(show.subject)
@@ -117,7 +127,7 @@ def subject_started(*, subject: UUID) -> None:
     now = timezone.now()
     wished.filter(is_wanted=False, channel__state=ChannelState.CONNECTED).update(
         is_wanted=True, is_rehearsal=False, wanted_since=now, failures=0, on_air=OnAir.UNKNOWN,
-        on_air_text="", on_air_at=now,
+        on_air_text="", on_air_at=now, seen_at=None, doubt=Doubt.NONE,
     )  # fmt: skip
     follow(subject=subject)
 
