@@ -7,6 +7,7 @@ import pytest
 from apps.youtube import truth
 from apps.youtube.models import LIFECYCLE_SAID, OUR_SENTENCES, OnAir, Show
 from apps.youtube.truth import (
+    REAL,
     BroadcastFacts,
     Encoder,
     Ingest,
@@ -252,8 +253,16 @@ def test_what_is_waited_for_in_vain_is_tried_ever_more_rarely():
 def test_waits_can_be_hurried_together():
     quick = WAITS.scaled(10)
     assert quick.lag == timedelta(seconds=2)
-    assert quick.rotate == WAITS.rotate / 10
+    # What a limit of YouTube's waits for begins earlier by what takes real time all the same.
+    assert quick.rotate == WAITS.rotate / 10 - REAL
+    assert quick.rotate_latest == WAITS.rotate_latest / 10 - REAL
+    assert quick.prepare == WAITS.prepare / 10 + REAL
     assert WAITS.scaled(1) is WAITS
+
+
+@pytest.mark.parametrize("factor", [2, 60, 1200])
+def test_a_hurried_rotation_is_over_seconds_before_the_archive_is_lost(factor):
+    assert timedelta(hours=12) / factor - WAITS.scaled(factor).rotate_latest >= REAL
 
 
 def test_a_rotation_is_over_before_the_archive_is_lost():
