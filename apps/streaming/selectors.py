@@ -701,7 +701,9 @@ def encoder_facts(
     }
     item_ids = {item_id for item_id in playing.values() if item_id is not None}
     items = PlaylistItem.objects.filter(pk__in=item_ids).select_related("asset")
-    titles = {item.pk: item.asset.title for item in items} if item_ids else {}
+    titles: dict[UUID | None, str] = {}
+    if item_ids:
+        titles = {item.pk: item.asset.title for item in items}
     return {
         stream.pk: EncoderFacts(
             is_wanted=stream.is_wanted,

@@ -23,8 +23,7 @@ from apps.youtube.models import (
     Privacy,
     Show,
 )
-
-THUMBNAIL_MAX_BYTES = 2 << 20
+from apps.youtube.pictures import MAX_BYTES, PictureRefused, drawn_anew
 
 CATEGORIES = [
     ("1", _("Film and animation")),
@@ -165,16 +164,14 @@ class DescribedForm(forms.Form):
         return checked_template(self.cleaned_data["description"], self.places)
 
     def clean_thumbnail(self) -> bytes | None:
-        """The picture's bytes; None when none was sent."""
+        """The picture as we drew it anew; None when none was sent."""
         sent: UploadedFile[bytes] | None = self.cleaned_data.get("thumbnail")
         if sent is None:
             return None
-        if (sent.size or 0) > THUMBNAIL_MAX_BYTES:
-            raise forms.ValidationError(_("The picture is larger than 2 MB."))
-        content: bytes = sent.read()
-        if not content.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
-            raise forms.ValidationError(_("The picture is neither a JPEG nor a PNG."))
-        return content
+        try:
+            return drawn_anew(sent.read(MAX_BYTES + 1))
+        except PictureRefused as refused:
+            raise forms.ValidationError(str(refused)) from None
 
 
 def checked_template(text: str, places: tuple[str, ...]) -> str:

@@ -457,6 +457,7 @@ class Broadcast(Intended):
     Reads are behind by seconds; so this goes before what they say."""
     told_at = models.DateTimeField(null=True)
     has_thumbnail = models.BooleanField(default=False)
+    """The one of its show was asked for, if there was one; likewise its tags."""
     has_tags = models.BooleanField(default=False)
     lifecycle_at = models.DateTimeField(null=True)
     """Since when it is in that state, as far as we know."""

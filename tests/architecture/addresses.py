@@ -221,6 +221,7 @@ ADDRESSES: dict[str, dict[str, Wall]] = {
     "api/v1/streams/<uuidstr:stream_id>/youtube/live": {"POST": STREAMS},
     "api/v1/streams/<uuidstr:stream_id>/youtube/adopt": {"POST": STREAMS},
     "api/v1/streams/<uuidstr:stream_id>/youtube/texts": {"PATCH": STREAMS},
+    "api/v1/streams/<uuidstr:stream_id>/youtube/thumbnail": {"POST": STREAMS},
     "api/v1/streams/<uuidstr:stream_id>/youtube/viewers": {"GET": READ},
     "api/v1/streams/<uuidstr:stream_id>/youtube/end": {"POST": STREAMS},
     "api/v1/channels": {"GET": READ},

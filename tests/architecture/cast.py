@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.cookies import SimpleCookie
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -28,6 +29,7 @@ from django.utils import timezone
 from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import Aaguid, AttestationObject, AttestedCredentialData, AuthenticatorData
+from PIL import Image
 
 from apps.accounts import invitations, services
 from apps.accounts.models import Membership, Role, Scope, User, Workspace
@@ -361,7 +363,16 @@ def body_of(method: str, route: str, of: Tenant) -> dict[str, Any]:
         return {"data": {"file": SimpleUploadedFile("a.mp4", b"not a film")}}
     if (method, route) == ("POST", "library/upload/"):
         return {"data": {"file": SimpleUploadedFile("a.mp4", b"not a film")}}
+    if (method, route) == ("POST", "api/v1/streams/<uuidstr:stream_id>/youtube/thumbnail"):
+        return {"data": {"file": SimpleUploadedFile("a.png", a_picture())}}
     return known.get((method, route), {})
+
+
+def a_picture() -> bytes:
+    """A PNG that YouTube would take."""
+    file = BytesIO()
+    Image.new("RGB", (1280, 720), "navy").save(file, "PNG")
+    return file.getvalue()
 
 
 def ids_for(route: str, of: Tenant) -> dict[str, str]:

@@ -457,7 +457,8 @@ class _Seed:
         live = Show.objects.create(
             workspace=self.workspace, channel=harbour, subject=self.shown.ids["stream_id"],
             name=self.said("Harbour at night"), is_wanted=True, on_air="live",
-            on_air_text="Viewers see it.", on_air_at=MOMENT, seen_at=MOMENT, viewers=214, health="ok",
+            on_air_text="Viewers see it.", on_air_at=MOMENT, seen_at=MOMENT, viewers=214,
+            health="ok",
             health_issues=[{"type": "bitrateLow", "severity": "warning", "item": ""}],
         )  # fmt: skip
         for number, lifecycle in enumerate(("complete", "live")):

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from django.http import HttpRequest
+from ninja import File, Query
+from ninja.files import UploadedFile
 from ninja.responses import Status
 from pydantic import Field
 
@@ -23,6 +25,7 @@ from apps.youtube.api.channels import RECONNECT, SILENT
 from apps.youtube.client import Retry, YouTubeError
 from apps.youtube.forms import LiveTextsForm, ShowForm
 from apps.youtube.models import Change, Show
+from apps.youtube.pictures import MAX_BYTES, PictureRefused, drawn_anew
 from apps.youtube.services import adopting, shows
 from apps.youtube.services.adopting import AdoptRefused
 
@@ -81,6 +84,14 @@ NOTHING_THERE = Kind(
     409,
     "Nothing of the stream is on YouTube now.",
     "Go live first. What is asked for by `PUT` holds for the next broadcast.",
+)
+
+
+PICTURE_WRONG = Kind(
+    "show.picture_wrong",
+    422,
+    "The picture cannot be used.",
+    "`detail` says why. Send a JPEG or PNG of 1280 × 720 pixels and at most 2 MB.",
 )
 
 
@@ -173,6 +184,7 @@ class ShowTold(Told):
     privacy: Literal["public", "unlisted", "private"]
     policy: Literal["forever", "archives"]
     on_end: Literal["replace", "stop"]
+    has_thumbnail: bool = Field(description="Whether there is a picture for its broadcasts.")
     after_title: str = Field(description="Of the archive; empty to leave it.")
     after_privacy: Literal["", "public", "unlisted", "private"]
     after_playlist: str = Field(description="Id of the playlist that archives are put into.")
@@ -284,6 +296,38 @@ def change_texts(request: HttpRequest, stream_id: UUID, body: TextsWish) -> Stat
 
 @endpoints.change(
     "POST",
+    "/streams/{uuid:stream_id}/youtube/thumbnail",
+    Scope.STREAMS,
+    response={202: ShowTold},
+    refusals=[PICTURE_WRONG, NOTHING_THERE],
+)
+def change_thumbnail(
+    request: HttpRequest, stream_id: UUID, file: File[UploadedFile], on_air: Query[bool] = False
+) -> Status[Any]:
+    """Give a stream another picture on YouTube.
+
+    A JPEG or PNG of at most 2 MB, which we draw anew at 1280 × 720 or less. It is that of the next
+    broadcasts; with `on_air` of the one that is there now as well, for 50 units of the quota:
+    `change` tells how that went.
+    """
+    token = caller(request)
+    stream = get_stream_for(token, stream_id, Role.EDITOR)
+    show = _found(stream)
+    row = selectors.changeable_broadcast(show) if on_air else None
+    if on_air and row is None:
+        raise Problem(NOTHING_THERE)
+    try:
+        thumbnail = drawn_anew(file.read(MAX_BYTES + 1))
+    except PictureRefused as refused:
+        raise Problem(PICTURE_WRONG, str(refused)) from None
+    shows.picture(show=show, thumbnail=thumbnail)
+    if row is not None:
+        shows.change(show=show, row=row, wishes={}, thumbnail=thumbnail, by=token.created_by)
+    return Status(202, _told(_found(stream)))
+
+
+@endpoints.change(
+    "POST",
     "/streams/{uuid:stream_id}/youtube/adopt",
     Scope.STREAMS,
     response={202: ShowTold},
@@ -360,6 +404,7 @@ def _told(show: Show) -> ShowTold:
         privacy=cast(Any, show.privacy),
         policy=cast(Any, show.policy),
         on_end=cast(Any, show.on_end),
+        has_thumbnail=bool(show.thumbnail),
         after_title=show.after_title,
         after_privacy=cast(Any, show.after_privacy),
         after_playlist=show.after_playlist,

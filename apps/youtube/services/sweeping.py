@@ -78,7 +78,7 @@ def _see_page(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
     told = _ask([row.youtube_id for row in rows], _askers(rows))
     if isinstance(told, Doubt):
         # What was known stays, and people are told how old it is.
-        unsure = [row.show_id for row in rows if row.show is not None and row.show.doubt != told]
+        unsure = [row.show.pk for row in rows if row.show is not None and row.show.doubt != told]
         if unsure:
             Show.objects.filter(pk__in=unsure).update(doubt=told)
         return []
@@ -100,7 +100,7 @@ def _see_page(rows: Sequence[Broadcast], now: datetime) -> list[Show]:
     _suspect([row for row in seen if row.is_suspect], is_suspect=False)
     _suspect([row for row in suspects if not row.is_suspect], is_suspect=True)
     if seen:
-        Show.objects.filter(pk__in=[row.show_id for row in seen]).update(
+        Show.objects.filter(pk__in=[show.pk for show in counts]).update(
             seen_at=now, doubt=Doubt.NONE
         )
     note_viewers(counts, now=now)
@@ -180,7 +180,8 @@ def read_health(*, now: datetime | None = None, only: Sequence[Show] | None = No
             aged.append(key)
     facts = shows.encoders_of([key.show for key in aged if key.show is not None])
     for key in aged:
-        if facts[key.show_id].encoder is Encoder.TROUBLED:
+        assert key.show is not None  # noqa: S101 - filtered
+        if facts[key.show.pk].encoder is Encoder.TROUBLED:
             groups[key.channel_id].append(key)
     calls = 0
     for members in groups.values():

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import time_machine
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
+from PIL import Image
 
 from apps.accounts import services
 from apps.accounts.models import Scope, User, Workspace
@@ -278,6 +280,26 @@ def live(stage: Stage, show: Show) -> Show:
     return show
 
 
+ORANGE = (255, 165, 0)
+
+
+def a_picture(colour: str, kind: str = "JPEG") -> bytes:
+    """What somebody sends to stand for a broadcast."""
+    file = BytesIO()
+    Image.new("RGB", (1920, 1080), colour).save(file, kind)
+    return file.getvalue()
+
+
+def shown_at(stage: Stage, show: Show) -> tuple[int, ...]:
+    """The colour of the picture that YouTube shows of what is live, a JPEG of its size."""
+    kind, content = stage.world.thumbnails[current(show).youtube_id]
+    picture = Image.open(BytesIO(content))
+    assert (kind, picture.format, picture.size) == ("image/jpeg", "JPEG", (1280, 720))
+    colour = picture.getpixel((640, 360))
+    assert isinstance(colour, tuple)
+    return colour
+
+
 def current(show: Show) -> Broadcast:
     """The broadcast that is live."""
     return Broadcast.objects.get(show=show, lifecycle="live", ended_at=None, is_wanted=True)
@@ -329,7 +351,7 @@ def connected_show(stage: Stage, request: pytest.FixtureRequest) -> Show:
 
 @pytest.fixture
 def program(workspace: Workspace, alice: User) -> Callable[..., Any]:
-    """A program of Alice's: `program("GET", "/channels")` is the answer."""
+    """A program of Alice's: `program("GET", "/channels")` is the answer; FILE posts a form."""
     _, text = services.create_token(
         workspace=workspace, by=alice, name="test", scopes=tuple(Scope.values)
     )
@@ -337,6 +359,8 @@ def program(workspace: Workspace, alice: User) -> Callable[..., Any]:
     def ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         content = {"data": body, "content_type": "application/json"} if body is not None else {}
         headers = {"Authorization": f"Bearer {text}"}
+        if method == "FILE":
+            return Client().post(f"/api/v1{path}", body, headers=headers)
         return getattr(Client(), method.lower())(f"/api/v1{path}", headers=headers, **content)
 
     return ask

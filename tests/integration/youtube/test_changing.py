@@ -9,11 +9,10 @@ from django.utils import timezone
 from apps.youtube.models import Change, Show
 from apps.youtube.services import shows
 from simulator import seed
-from tests.integration.youtube.conftest import current
+from tests.integration.youtube.conftest import ORANGE, a_picture, current, shown_at
 
 pytestmark = pytest.mark.django_db
 
-JPEG = b"\xff\xd8\xff" + b"picture" * 20
 EVENING = "PL" + seed.HARBOUR[2:]
 
 
@@ -42,7 +41,7 @@ def test_what_was_asked_for_is_changed_and_nothing_else(stage, live, as_alice):
     truth["contentDetails"]["enableEmbed"] = False
     stage.world.changed(stage.world.broadcasts[current(live).youtube_id])
     stage.skip(30)
-    picture = SimpleUploadedFile("a.jpg", JPEG, "image/jpeg")
+    picture = SimpleUploadedFile("a.jpg", a_picture("orange"), "image/jpeg")
     change = posted(as_alice, live, title="{stream}: {item}", privacy="unlisted", thumbnail=picture)
     assert (
         "on their way" in as_alice.get(f"/streams/{live.subject}/youtube/state/").content.decode()
@@ -57,7 +56,7 @@ def test_what_was_asked_for_is_changed_and_nothing_else(stage, live, as_alice):
     assert truth["video"]["tags"] == ["rain"]
     assert truth["video"]["defaultLanguage"] == "en"
     assert truth["contentDetails"]["enableEmbed"] is False
-    assert stage.world.thumbnails[current(live).youtube_id] == ("image/jpeg", JPEG)
+    assert shown_at(stage, live) == pytest.approx(ORANGE, abs=8)
     change.refresh_from_db()
     assert (change.state, change.said) == ("applied", "")
     assert current(live).privacy == "unlisted"
@@ -104,7 +103,9 @@ def test_a_change_whose_answer_was_lost_is_read_and_not_repeated(stage, live):
 def test_what_youtube_refuses_is_said_and_the_show_goes_on(stage, live, as_alice):
     stage.skip(30)
     stage.act(f"channels/{seed.HARBOUR}", is_verified=False)
-    change = shows.change(show=live, row=current(live), wishes={"title": "New"}, thumbnail=JPEG)
+    change = shows.change(
+        show=live, row=current(live), wishes={"title": "New"}, thumbnail=a_picture("navy")
+    )
     stage.run(until=decided(change.pk), seconds=120)
     change.refresh_from_db()
     assert change.state == "refused"

@@ -15,6 +15,7 @@ from apps.youtube.services.shows.wishes import (
     follow,
     forget,
     go_live,
+    picture,
     subject_started,
     wake,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "go_live",
     "keep_key",
     "note_ingest",
+    "picture",
     "subject_started",
     "waits",
     "wake",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from apps.youtube import texts
-from apps.youtube.client import YouTubeError
+from apps.youtube.client import Retry, YouTubeError
 from apps.youtube.models import Broadcast, Origin, Show
 from apps.youtube.quota import Purpose
 from apps.youtube.services.shows.changing import ask_change
 from apps.youtube.services.shows.look import Look
 
 PARTS = "id,snippet,status,contentDetails"
+_LATER = frozenset({Retry.AT_RESET, Retry.SLOWLY, Retry.SOON})
 
 
 def body_of(show: Show, row: Broadcast) -> dict[str, Any]:
@@ -43,19 +44,32 @@ def body_of(show: Show, row: Broadcast) -> dict[str, Any]:
 
 
 def decorate(look: Look, row: Broadcast) -> None:
-    """What a live broadcast still lacks; not worth failing over."""
-    if not row.has_thumbnail and look.show.thumbnail:
+    """What a live broadcast still lacks, once; not worth failing over.
+
+    What its show gets later is for the broadcasts to come, unless somebody asks for more.
+    """
+    if not row.has_thumbnail:
         row.has_thumbnail = True
         row.save(update_fields=["has_thumbnail", "updated_at"])
-        try:
-            look.api(Purpose.ASKED).set_thumbnail(row.youtube_id, bytes(look.show.thumbnail))
-        except YouTubeError as error:
+        if look.show.thumbnail:
+            _show_picture(look, row, bytes(look.show.thumbnail))
+    if not row.has_tags:
+        row.has_tags = True
+        row.save(update_fields=["has_tags", "updated_at"])
+        if tags := texts.tags_of(look.show.tags):
+            # A broadcast has none: they belong to the video.
+            ask_change(row=row, origin=Origin.START, wish={"tags": tags})
+
+
+def _show_picture(look: Look, row: Broadcast, picture: bytes) -> None:
+    """Set it, once: whether a call without an answer was carried out cannot be read."""
+    try:
+        look.api(Purpose.ASKED).set_thumbnail(row.youtube_id, picture)
+    except YouTubeError as error:
+        if error.retry in _LATER:
+            # It was not carried out, and waits for its time like any other change.
+            ask_change(row=row, origin=Origin.START, wish={}, thumbnail=picture)
+        else:
             look.say(
                 "youtube.thumbnail_refused", f"YouTube did not take the thumbnail: {error.text}"
             )
-    tags = texts.tags_of(look.show.tags)
-    if not row.has_tags and tags:
-        row.has_tags = True
-        row.save(update_fields=["has_tags", "updated_at"])
-        # A broadcast has none: they belong to the video.
-        ask_change(row=row, origin=Origin.START, wish={"tags": tags})

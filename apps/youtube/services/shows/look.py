@@ -64,7 +64,8 @@ def encoders_of(shows: Collection[Show]) -> dict[UUID, EncoderFacts]:
     if shows:
         subjects = [show.subject for show in shows]
         for _receiver, answer in signals.encoders_asked.send(sender=Show, subjects=subjects):
-            told |= answer
+            if isinstance(answer, dict):
+                told.update(answer)
     return {show.pk: _facts(show, told.get(show.subject)) for show in shows}
 
 

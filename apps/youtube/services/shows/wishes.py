@@ -50,6 +50,12 @@ def describe(
     return show
 
 
+def picture(*, show: Show, thumbnail: bytes) -> None:
+    """Give `show` another picture for the broadcasts to come: one of `pictures.drawn_anew`."""
+    Show.objects.filter(pk=show.pk).update(thumbnail=thumbnail)
+    show.thumbnail = thumbnail
+
+
 def go_live(*, show: Show, is_rehearsal: bool = False) -> None:
     """Wish it live. Its subject starts as soon as it has a key; returns before anything happens."""
     now = timezone.now()
