@@ -40,7 +40,7 @@ def test_without_an_answer_it_says_how_old_the_last_one_is_and_why(
     page, answer = told(stream, as_alice, program)
     assert "Live when last seen" in page
     assert "Live on YouTube" not in page
-    assert re.search(r"As of 1[345] minutes ago\.", page)
+    assert re.search(r"As of 1[345] minutes ago:", page)
     assert {
         "silent": "API does not answer.",
         "quota": "The YouTube quota of today is used up.",
