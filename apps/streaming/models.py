@@ -455,6 +455,27 @@ class AsRun(models.Model):
         return f"{self.item_id} at {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
+class Sample(models.Model):
+    """What the ingest of one output took in one hour, numbers a minute."""
+
+    id = models.BigAutoField(primary_key=True)
+    output = models.ForeignKey(Output, on_delete=models.CASCADE, related_name="samples")
+    hour = models.DateTimeField()
+    acked_kbps = models.JSONField(default=list)
+    """Acknowledged, on average; at most sixty, null for a minute of which nothing was reported."""
+    unsent_bytes = models.JSONField(default=list)
+    """The most that waited to be taken, likewise."""
+
+    class Meta:
+        ordering = ["hour"]
+        constraints = [
+            models.UniqueConstraint(fields=["output", "hour"], name="sample_once_an_hour")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.output_id} from {self.hour:%Y-%m-%d %H:%M}"
+
+
 class Event(models.Model):
     """Something that happened to a stream, once. Rows are only ever added."""
 

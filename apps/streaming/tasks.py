@@ -9,12 +9,13 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.streaming import schedule, selectors, stream_manager
-from apps.streaming.models import Desired, Event, Session, Stream
+from apps.streaming.models import Desired, Event, Sample, Session, Stream
 
 logger = logging.getLogger(__name__)
 
 EVENTS_KEPT = timedelta(days=90)
 SESSIONS_KEPT = timedelta(days=400)
+SAMPLES_KEPT = timedelta(hours=48)
 
 
 @shared_task(name="apps.streaming.tasks.sweep")
@@ -37,9 +38,15 @@ def sweep() -> None:
 
 @shared_task(name="apps.streaming.tasks.prune")
 def prune() -> None:
-    """Remove events and sessions that nobody looks at any more."""
+    """Remove events, sessions and samples that nobody looks at any more."""
     now = timezone.now()
     events, _ = Event.objects.filter(at__lt=now - EVENTS_KEPT).delete()
     sessions, _ = Session.objects.filter(ended_at__lt=now - SESSIONS_KEPT).delete()
-    if events or sessions:
-        logger.info("Removed %d old events and %d old sessions.", events, sessions)
+    samples, _ = Sample.objects.filter(hour__lt=now - SAMPLES_KEPT).delete()
+    if events or sessions or samples:
+        logger.info(
+            "Removed %d old events, %d old sessions and %d hours of samples.",
+            events,
+            sessions,
+            samples,
+        )

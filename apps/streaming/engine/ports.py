@@ -20,13 +20,14 @@ from django.db.models import F
 from django.db.models.functions import Greatest, Now
 
 from apps.core.wake import wake_task_on_commit
-from apps.streaming import destinations, lease, schedule, selectors
+from apps.streaming import destinations, lease, samples, schedule, selectors
 from apps.streaming.models import (
     AsRun,
     Desired,
     Event,
     Node,
     Output,
+    Sample,
     Session,
     State,
 )
@@ -141,6 +142,8 @@ class DatabaseEngine:
         self._wishes: dict[UUID, _Wish] = {}
         self._refused: dict[UUID, tuple[str, str]] = {}
         self._reported: dict[UUID, OutputReport] = {}
+        self._minutes: dict[UUID, samples.Running] = {}
+        self._over: dict[UUID, samples.Minute] = {}
         self._located: dict[UUID, Programme] = {}
         self._followed: tuple[int, frozenset[tuple[UUID, int]]] = (0, frozenset())
 
@@ -365,6 +368,7 @@ class DatabaseEngine:
         stored = self._transact(lambda: self._store_all(node, due))
         for report in stored:
             self._reported[UUID(report.output_id)] = report
+            self._count(report)
 
     def _is_due(self, report: OutputReport) -> bool:
         before = self._reported.get(UUID(report.output_id))
@@ -410,7 +414,28 @@ class DatabaseEngine:
                     self._end_as_run(report)
             if any(event.code == "programme.ended" for r in telling for event in r.events):
                 wake_task_on_commit("apps.streaming.tasks.sweep")
+            _keep_minutes(
+                {
+                    pk: self._over[pk]
+                    for report in stored
+                    if (pk := UUID(report.output_id)) in self._over
+                }
+            )
             return stored
+
+    def _count(self, report: OutputReport) -> None:
+        """Minutes are counted here, and written with the next report of their outputs."""
+        pk = UUID(report.output_id)
+        self._over.pop(pk, None)
+        counters = samples.Counters(
+            at=schedule.from_ns(report.at_ns),
+            session=report.session_id,
+            acked=report.bytes_acked,
+            unsent=report.unsent_bytes,
+        )
+        self._minutes[pk], over = samples.follow(self._minutes.get(pk), counters)
+        if over is not None:
+            self._over[pk] = over
 
     def _store(self, node: str, reports: Sequence[OutputReport]) -> list[OutputReport]:
         """Write the reported columns, all rows by one prepared statement."""
@@ -638,6 +663,8 @@ class DatabaseEngine:
         self._located.pop(output_id, None)
         self._refused.pop(output_id, None)
         self._reported.pop(output_id, None)
+        self._minutes.pop(output_id, None)
+        self._over.pop(output_id, None)
 
 
 def peer_addresses(node: str) -> dict[str, str]:
@@ -686,6 +713,36 @@ def _fitting(node: str, profiles: Sequence[str]) -> int:
         if room < 0:
             return count
     return len(profiles)
+
+
+def _keep_minutes(minutes: Mapping[UUID, samples.Minute]) -> None:
+    """Into the rows of their hours: two statements, whatever the number of outputs."""
+    if not minutes:
+        return
+    hours = {samples.hour_of(minute.at) for minute in minutes.values()}
+    rows = {
+        (row.output_id, row.hour): row
+        for row in Sample.objects.filter(output__in=minutes, hour__in=hours)
+    }
+    for pk, minute in minutes.items():
+        key = pk, samples.hour_of(minute.at)
+        row = rows.setdefault(key, Sample(output_id=pk, hour=key[1]))
+        row.acked_kbps = samples.noted(row.acked_kbps, minute.at, minute.kbps)
+        row.unsent_bytes = samples.noted(row.unsent_bytes, minute.at, minute.unsent)
+    Sample.objects.bulk_create(
+        [
+            Sample(
+                output_id=row.output_id,
+                hour=row.hour,
+                acked_kbps=row.acked_kbps,
+                unsent_bytes=row.unsent_bytes,
+            )
+            for row in rows.values()
+        ],
+        update_conflicts=True,
+        unique_fields=["output", "hour"],
+        update_fields=["acked_kbps", "unsent_bytes"],
+    )
 
 
 def _field(name: str) -> Any:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.ops import metrics
-from apps.streaming import engine, schedule, stream_manager
-from apps.streaming.models import AsRun, Node, Output
+from apps.streaming import engine, samples, schedule, stream_manager, tasks
+from apps.streaming.models import AsRun, Node, Output, Sample
 from playout.supervisor.ports import Aired, OutputReport
 from playout.supervisor.states import OutputState
 from tests.integration.streaming.conftest import make_stream
@@ -139,3 +142,60 @@ def test_reading_them_costs_the_same_for_one_output_and_for_many(
 ):
     with django_assert_num_queries(4):
         list(metrics.Outputs().collect())
+
+
+MINUTE = 60_000_000_000
+BEGUN = schedule.to_ns(datetime(2026, 3, 14, 21, 59, tzinfo=UTC))
+
+
+def report_minutes(ports, outputs, minutes: int, *, begun: int = BEGUN) -> None:
+    """Reports every twenty seconds, 500 kB acknowledged a second."""
+    for n in range(3 * minutes + 2):
+        ports.report(
+            "n",
+            [
+                on_air(o, at_ns=begun + n * MINUTE // 3, bytes_acked=n * 10**7, session_id="a")
+                for o in outputs
+            ],
+        )
+
+
+def test_a_minute_of_many_outputs_is_kept_in_the_row_of_its_hour(ports, outputs):
+    report_minutes(ports, outputs, 2)
+    rows = Sample.objects.filter(output=outputs[0])
+    assert [(row.hour.hour, row.acked_kbps.index(4000)) for row in rows] == [(21, 59), (22, 0)]
+    assert {tuple(row.unsent_bytes[-1:]) for row in rows} == {(512,), (None,)}
+    assert Sample.objects.count() == 6
+
+
+def test_minutes_are_written_once_a_minute_and_not_by_each_report(ports, outputs):
+    with CaptureQueriesContext(connection) as queries:
+        report_minutes(ports, outputs, 3)
+    table = Sample._meta.db_table
+    statements = [q["sql"] for q in queries if table in q["sql"]]
+    assert len(statements) == 2 * 3
+
+
+def test_a_node_that_begins_anew_adds_to_the_hour_and_loses_nothing(ports, outputs):
+    report_minutes(ports, outputs, 2, begun=BEGUN + MINUTE)
+    again = engine.DatabaseEngine(EverythingIsHere())
+    report_minutes(again, outputs, 1, begun=BEGUN + 6 * MINUTE)
+    (row,) = Sample.objects.filter(output=outputs[0])
+    assert [n for n, kbps in enumerate(row.acked_kbps) if kbps is not None] == [0, 1, 5]
+
+
+def test_minutes_of_an_output_that_was_deleted_keep_no_report_from_being_stored(ports, outputs):
+    report_minutes(ports, outputs, 1)
+    at = BEGUN + 2 * MINUTE
+    ports.report("n", [on_air(output, at_ns=at, bytes_acked=1) for output in outputs])
+    later = [on_air(output, at_ns=at + 10**9, bytes_acked=7) for output in outputs]
+    outputs[0].delete()
+    ports.report("n", later)
+    assert set(Output.objects.values_list("bytes_acked", flat=True)) == {7}
+
+
+def test_hours_that_nobody_looks_at_are_removed(ports, outputs):
+    report_minutes(ports, outputs, 1)
+    Sample.objects.create(output=outputs[0], hour=samples.hour_of(timezone.now()))
+    tasks.prune()
+    assert Sample.objects.count() == 1
