@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from apps.core.charts import chart
 from apps.ops import health, metrics
 
 
@@ -73,11 +74,20 @@ _EXAMPLES = {
         "base-100", "base-200", "base-300", "base-content", "primary", "secondary", "accent",
         "success", "warning", "error", "info",
     ],
-    "points": [
-        [1_773_520_000 + 60 * n, 4480 + 37 * (n * n % 11) - (2600 if 31 <= n <= 34 else 0)]
-        for n in range(60)
-    ],
-    "empty_points": [],
+    "chart": chart(
+        [1_773_520_000 + 60 * n for n in range(60)],
+        [("YouTube", [
+            None if 12 <= n <= 14 else 4480 + 37 * (n * n % 11) - (2600 if 31 <= n <= 34 else 0)
+            for n in range(60)
+        ])],
+    ),
+    "chart_of_two": chart(
+        [1_773_520_000 + 60 * n for n in range(60)],
+        [
+            (name, [base + 29 * (n * n % 7) for n in range(60)])
+            for name, base in (("YouTube", 4480), ("Twitch", 2410))
+        ],
+    ),
     "rows": [
         ("Harbour at night", "live", "4.6 Mbit/s"),
         ("Sleep radio", "warning", "2.2 Mbit/s"),

@@ -28,17 +28,19 @@ from django.utils import timezone
 from apps.accounts.models import Membership, User, Workspace
 from apps.core.cursors import in_order
 from apps.library.models import Asset, AssetKind, AssetState, Rendition, TrackKind, TrackState
-from apps.streaming import events, schedule, status
+from apps.streaming import events, samples, schedule, status
 from apps.streaming.models import (
     AsRun,
     Desired,
     Event,
+    Leg,
     Node,
     Output,
     Playlist,
     PlaylistItem,
     ProgrammeKind,
     ProgrammeVersion,
+    Sample,
     State,
     Stream,
 )
@@ -565,6 +567,66 @@ def live(stream: Stream, *, now: datetime | None = None) -> Live:
             )
             song = schedule.moment_of_sound(programme, now_ns=schedule.to_ns(now))
     return Live(stream, shown, receivers, output, on_air, song, versions)
+
+
+ARRIVED_SHOWN = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The numbers of one destination, one for each minute; None where nothing was reported."""
+
+    label: str
+    values: list[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What the destinations of a stream took in the last hours, minute by minute."""
+
+    minutes: list[datetime]
+    """From the first of which anything is known; empty when nothing is."""
+    acked_kbps: list[Line]
+    unsent_bytes: list[Line]
+
+
+def arrived(stream: Stream, *, now: datetime | None = None) -> Arrived:
+    """What was acknowledged, by destination: one query."""
+    now = now or timezone.now()
+    since = now - ARRIVED_SHOWN
+    rows = (
+        Sample.objects.filter(
+            output__stream=stream, output__removed_at=None, hour__gte=samples.hour_of(since)
+        )
+        .select_related("output__destination")
+        .defer("output__destination__key")
+        .order_by("output__created_at", "output_id", "hour")
+    )
+    outputs = {row.output_id: row.output for row in rows}
+    minutes = samples.minutes_between(since, now.replace(second=0, microsecond=0))
+    rates, waiting = (
+        {
+            pk: samples.numbers(
+                {row.hour: getattr(row, column) for row in rows if row.output_id == pk}, minutes
+            )
+            for pk in outputs
+        }
+        for column in ("acked_kbps", "unsent_bytes")
+    )
+    known = [any(rates[pk][n] is not None for pk in outputs) for n in range(len(minutes))]
+    first = known.index(True) if True in known else len(minutes)
+    return Arrived(
+        minutes[first:],
+        *(
+            [Line(_line_name(outputs[pk]), found[pk][first:]) for pk in outputs]
+            for found in (rates, waiting)
+        ),
+    )
+
+
+def _line_name(output: Output) -> str:
+    name = output.destination.name
+    return f"{name} · {output.get_leg_display()}" if output.leg == Leg.BACKUP else name
 
 
 AIRED_SHOWN = 50

@@ -19,6 +19,7 @@ urlpatterns = [
     path("streams/<uuid:stream_id>/stop/", streams.stream_stop, name="stream-stop"),
     path("streams/<uuid:stream_id>/delete/", streams.stream_delete, name="stream-delete"),
     path("streams/<uuid:stream_id>/details/", streams.stream_details, name="stream-details"),
+    path("streams/<uuid:stream_id>/arrived/", streams.stream_arrived, name="stream-arrived"),
     path("streams/<uuid:stream_id>/programme/", on_air.programme, name="stream-programme"),
     path("streams/<uuid:stream_id>/skip/", on_air.skip, name="stream-skip"),
     path("streams/<uuid:stream_id>/jump/", on_air.jump, name="stream-jump"),

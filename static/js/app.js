@@ -165,7 +165,10 @@
     const tag = xhr.getResponseHeader("ETag");
     if (tag && xhr.status === 200) tags.set(requestConfig.path, tag);
     // A menu that is open, or words that are being marked, are not taken away under the hand.
-    if (elt.querySelector("details[open]") || (getSelection()?.type === "Range" && elt.contains(getSelection().anchorNode))) {
+    // What is in [data-together] comes with it.
+    const marked = getSelection()?.type === "Range" ? getSelection().anchorNode : null;
+    const parts = [elt, document.getElementById(elt.dataset.together)].filter(Boolean);
+    if (elt.querySelector("details[open]") || (marked && parts.some((part) => part.contains(marked)))) {
       event.detail.shouldSwap = false;
       tags.delete(requestConfig.path);
     }
@@ -198,8 +201,8 @@
 
   // Scrolled lists stay where they are when their part of the page is replaced.
   let scrolled = new Map();
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    scrolled = new Map([...event.detail.target.querySelectorAll("[data-keep-scroll]")].map((node) => [node.id, node.scrollTop]));
+  document.addEventListener("htmx:beforeSwap", () => {
+    scrolled = new Map([...document.querySelectorAll("[data-keep-scroll]")].map((node) => [node.id, node.scrollTop]));
   });
   document.addEventListener("htmx:afterSwap", () => {
     for (const [id, top] of scrolled) {

@@ -162,6 +162,7 @@ ADDRESSES: dict[str, dict[str, Wall]] = {
     "streams/<uuid:stream_id>/delete/": _form(EDITOR),
     "streams/<uuid:stream_id>/programme/": {"GET": VIEWER},
     "streams/<uuid:stream_id>/details/": {"GET": VIEWER},
+    "streams/<uuid:stream_id>/arrived/": {"GET": VIEWER},
     "streams/<uuid:stream_id>/skip/": {"POST": EDITOR},
     "streams/<uuid:stream_id>/jump/": {"POST": EDITOR},
     "streams/<uuid:stream_id>/next/": {"POST": EDITOR},

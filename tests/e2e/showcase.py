@@ -531,6 +531,7 @@ class _Seed:
             retry_at=MOMENT + timedelta(seconds=24) if state == "reconnecting" else None,
         )  # fmt: skip
         output = stream.outputs.get()
+        self.measured(output, kbps, gap=state == "on_air")
         log = [
             ("session.on_air", f"On air at {output.destination.name}.", began),
             ("session.lost", "The receiver closed the connection.", began + timedelta(hours=26)),
@@ -562,7 +563,30 @@ class _Seed:
             "or in use elsewhere. We keep trying.",
             retry_at=MOMENT + timedelta(seconds=24),
         )  # fmt: skip
+        self.measured(second, 0, hours=1)
         stream_manager.skip(stream=stream, by=self.alice)
+
+    def measured(self, output: Any, kbps: int, *, hours: int = 7, gap: bool = False) -> None:
+        """What it acknowledged minute by minute, with a reconnect and a minute of silence."""
+        from apps.streaming import samples
+        from apps.streaming.models import Sample
+
+        rows: dict[datetime, tuple[list[Any], list[Any]]] = {}
+        for ago in range(60 * hours, 0, -1):
+            at = MOMENT - timedelta(minutes=ago)
+            rate = kbps and kbps - 40 + 17 * (ago * ago % 7)
+            waiting = 9_000 + 3_000 * (ago * ago % 5) if kbps else 0
+            if gap and ago in (131, 132):
+                rate, waiting = rate // 3, 498_000
+            if gap and ago in (213, 214, 215):
+                continue
+            hour = samples.hour_of(at)
+            rates, waits = rows.get(hour, ([], []))
+            rows[hour] = samples.noted(rates, at, rate), samples.noted(waits, at, waiting)
+        Sample.objects.bulk_create(
+            Sample(output=output, hour=hour, acked_kbps=rates, unsent_bytes=waits)
+            for hour, (rates, waits) in rows.items()
+        )
 
 
 if __name__ == "__main__":

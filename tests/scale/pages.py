@@ -30,6 +30,7 @@ def pages_of(workspace: Workspace, stream: Stream) -> dict[str, str]:
         "stream, ready?": f"/streams/{stream.pk}/ready/",
         "stream, what comes": f"/streams/{stream.pk}/programme/",
         "stream, details": f"/streams/{stream.pk}/details/",
+        "stream, what arrived": f"/streams/{stream.pk}/arrived/",
         "stream, form": f"/streams/{stream.pk}/edit/",
         "playlists": f"/playlists/{here}",
         "playlist": f"/playlists/{playlist.pk}/",

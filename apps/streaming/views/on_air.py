@@ -141,7 +141,7 @@ def _edit(
         answer = render(
             request,
             "streaming/_live.html",
-            live_context(request, get_stream_for(request.user, stream_id)),
+            live_context(request, get_stream_for(request.user, stream_id)) | {"is_part": True},
         )
         if not is_done:
             # What was done stands on the page; what was not is said once.

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.accounts.access import current_workspace, require
 from apps.accounts.models import Role, User
+from apps.core.charts import chart
 from apps.library.preparation import default_profile_id
 from apps.streaming import schedule, selectors, stream_manager
 from apps.streaming.access import get_stream_for
@@ -148,6 +149,7 @@ def stream_live(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
     """The moving part of the stream's page; 304 while nothing moved."""
     found = get_stream_for(request.user, stream_id)
     context = live_context(request, found)
+    context["is_part"] = True
     context["wish_changed"] = request.GET.get("wish") not in (None, found.desired)
     return fragment(request, "streaming/_live.html", context)
 
@@ -169,6 +171,30 @@ def stream_details(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
     if request.headers.get("HX-Request"):
         return fragment(request, "streaming/_details.html", context)
     return render(request, "streaming/details.html", context)
+
+
+@login_required
+@require_GET
+def stream_arrived(request: HttpRequest, stream_id: UUID) -> HttpResponseBase:
+    """What the destinations acknowledged in the last hours; a page, or a fragment for one."""
+    found = get_stream_for(request.user, stream_id)
+    arrived = selectors.arrived(found)
+    times = [int(at.timestamp()) for at in arrived.minutes]
+    context = {
+        **frame(found.workspace),
+        "stream": found,
+        "rates": chart(times, [(line.label, line.values) for line in arrived.acked_kbps]),
+        "waiting": chart(
+            times,
+            [
+                (line.label, [n if n is None else round(n / 1000) for n in line.values])
+                for line in arrived.unsent_bytes
+            ],
+        ),
+    }
+    if request.headers.get("HX-Request"):
+        return fragment(request, "streaming/_arrived.html", context)
+    return render(request, "streaming/arrived.html", context)
 
 
 @login_required

@@ -36,6 +36,7 @@ POLLED = {
     "streaming:streams": "",
     "streaming:stream-live": "",
     "streaming:stream-details": "",
+    "streaming:stream-arrived": "",
     "streaming:stream-programme": "",
     "streaming:stream-ready": "",
     "streaming:show-state": "",

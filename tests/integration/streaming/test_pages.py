@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import html
+import json
 import re
 from datetime import timedelta
 from uuid import uuid4
@@ -14,8 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Role
-from apps.streaming import selectors, stream_manager
-from apps.streaming.models import Desired, Destination, Output, Playlist, Stream
+from apps.streaming import samples, selectors, stream_manager
+from apps.streaming.models import Desired, Destination, Output, Playlist, Sample, Stream
 from tests.integration.streaming.conftest import (
     KEY,
     PROFILE,
@@ -286,11 +288,66 @@ def test_now_and_next_are_told_after_any_number_of_edits(as_alice, stream, playl
 
 def test_the_start_button_changes_when_the_wish_does(as_alice, stream):
     url = reverse("streaming:stream-live", args=[stream.pk])
-    assert b"hx-swap-oob" not in as_alice.get(url, {"wish": "off"}).content
+    assert b'id="stream-actions"' not in as_alice.get(url, {"wish": "off"}).content
     put_on_air(stream)
     page = as_alice.get(url, {"wish": "off"}).content
     assert b'id="stream-actions" hx-swap-oob="true"' in page
     assert reverse("streaming:stream-stop", args=[stream.pk]).encode() in page
+
+
+# -- what arrived -------------------------------------------------------------------------------
+
+
+def charts(page: str) -> list[dict]:
+    return [json.loads(html.unescape(found)) for found in re.findall(r'data-chart="(.*?)"', page)]
+
+
+def test_what_arrived_is_drawn_minute_by_minute_for_each_destination(as_alice, stream):
+    put_on_air(stream)
+    second = stream_manager.add_destination(
+        stream=stream, address="rtmps://live.twitch.tv:443/app", key="live-4411-7q2x", name="Twitch"
+    )
+    now = timezone.now()
+    outputs = {"YouTube": stream.outputs.exclude(pk=second.pk).get(), "Twitch": second}
+    for n, output in enumerate(outputs.values(), start=1):
+        for ago in (2, 3, 5):
+            at = now - timedelta(minutes=ago)
+            row, _ = Sample.objects.get_or_create(output=output, hour=samples.hour_of(at))
+            row.acked_kbps = samples.noted(row.acked_kbps, at, 1000 * n + ago)
+            row.unsent_bytes = samples.noted(row.unsent_bytes, at, 512_400)
+            row.save()
+    page = as_alice.get(reverse("streaming:stream-arrived", args=[stream.pk])).content.decode()
+    rates, waiting = charts(page)
+    assert rates["lines"] == [
+        [1005, None, 1003, 1002, None],
+        [2005, None, 2003, 2002, None],
+    ]
+    names = [output.destination.name for output in outputs.values()]
+    assert re.findall(r"chart-key.*?data-own-words>(.*?)<", page)[:2] == names
+    assert waiting["lines"][0] == [512, None, 512, 512, None]
+    assert rates["times"][-1] == int(now.timestamp()) // 60 * 60 - 60
+    assert "As a table" in page
+
+
+def test_nothing_measured_is_said_and_old_hours_are_not_shown(as_alice, stream):
+    put_on_air(stream)
+    output = stream.outputs.get()
+    Sample.objects.create(
+        output=output,
+        hour=samples.hour_of(timezone.now() - timedelta(hours=8)),
+        acked_kbps=[1] * 60,
+        unsent_bytes=[1] * 60,
+    )
+    page = as_alice.get(reverse("streaming:stream-arrived", args=[stream.pk])).content.decode()
+    assert "Nothing was measured in the last six hours" in page
+    assert not charts(page)
+
+
+def test_a_stream_that_never_ran_has_no_place_for_what_arrived(as_alice, stream):
+    address = reverse("streaming:stream-arrived", args=[stream.pk])
+    assert address not in as_alice.get(stream.get_absolute_url()).content.decode()
+    put_on_air(stream)
+    assert address in as_alice.get(stream.get_absolute_url()).content.decode()
 
 
 def test_events_are_text_not_markup(as_alice, stream):
