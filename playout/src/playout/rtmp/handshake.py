@@ -50,7 +50,9 @@ class Handshake:
         if len(self._received) >= whole and not self.is_done:
             self.is_done = True
             self.trailing = bytes(self._received[whole:])
-            self._received.clear()
+            # A connection lives for weeks: nothing of this is wanted any more.
+            self._received = bytearray()
+            self._opening = b""
 
 
 def _wrong_version(first: bytes) -> str:
