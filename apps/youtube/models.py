@@ -43,6 +43,9 @@ OUR_SENTENCES = frozenset(
 )
 """What is written into rows in English, and shown in the reader's language."""
 
+STUCK = "stuck"
+"""`error_code` of a broadcast that hung while starting."""
+
 ENDED_AS_WISHED = "The broadcast has ended."
 """What is said of a show whose end was wished here."""
 
@@ -470,6 +473,7 @@ class Broadcast(Intended):
     ended_at = models.DateTimeField(null=True)
     """Nothing is to be done about it any more."""
     error_code = models.CharField(max_length=64, blank=True)
+    """`stuck` when it was given up because it hung while starting."""
     error_text = models.CharField(max_length=300, blank=True)
 
     class Meta:

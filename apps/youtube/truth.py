@@ -315,6 +315,22 @@ def next_step(facts: BroadcastFacts, waits: Waits) -> Step:
     return Step.TEST if facts.has_monitor and at is not Lifecycle.TESTING else Step.GO_LIVE
 
 
+class Remedy(enum.StrEnum):
+    """What the next broadcast is given after others hung while starting."""
+
+    SAME_KEY = "same_key"
+    """Another broadcast on the same key may do."""
+    OTHER_KEY = "other_key"
+    """A key, and so a connection, of its own: the one that is open is never broken for it."""
+    PERSON = "person"
+    """Somebody is told; it is tried again now and then."""
+
+
+def remedy(hung: int) -> Remedy:
+    """What to try after `hung` broadcasts in a row never got live."""
+    return [Remedy.SAME_KEY, Remedy.SAME_KEY, Remedy.OTHER_KEY][hung] if hung < 3 else Remedy.PERSON
+
+
 OLDEST_UNSAID = timedelta(seconds=15)
 """Workers take real time to come round, however fast a simulation runs."""
 

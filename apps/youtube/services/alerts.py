@@ -66,6 +66,13 @@ SAID: dict[str, tuple[str, str]] = {
             "settings there; we try again each hour."
         ),
     ),
+    "show.stuck": (
+        gettext_noop("YouTube does not start a broadcast for %(name)s"),
+        gettext_noop(
+            "Three of them hung while starting, on two stream keys. What is sent arrives, and we "
+            "try again each hour. Look in YouTube Studio whether the channel may go live."
+        ),
+    ),
     "show.limit": (
         gettext_noop("YouTube does not let us begin a broadcast for %(name)s"),
         gettext_noop(

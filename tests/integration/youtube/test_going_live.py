@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -159,6 +161,57 @@ def test_one_that_hangs_in_starting_is_replaced(stage, show):
     stage.run(until=is_live(show), seconds=200)
     stage.run(seconds=400)
     assert len(stage.broadcasts("live")) == 1
+
+
+@pytest.mark.parametrize("stage", [{"is_stuck_starting": True}], indirect=True)
+def test_when_the_second_hangs_too_another_key_carries_the_third(stage, show):
+    shows.go_live(show=show)
+    stage.run(until=lambda: IngestKey.objects.filter(n=2).exists(), seconds=600)
+    assert Broadcast.objects.filter(error_code="stuck").count() == 2
+    assert Broadcast.objects.count() == 3
+    stage.set(is_stuck_starting=False)
+    stage.run(until=is_live(show), seconds=300)
+    stage.run(seconds=600)
+    assert current(show).ingest_key.n == 2
+    # Nothing is sent to the first key any more, and nothing else was left behind.
+    assert list(stage.feeds) == [current(show).ingest_key.youtube_id]
+    assert len(stage.broadcasts("live")) == 1
+    assert stage.broadcasts("liveStarting", "ready", "created") == []
+    assert not Alert.objects.exists()
+
+
+@pytest.mark.parametrize("stage", [{"is_stuck_starting": True}], indirect=True)
+def test_what_hangs_again_and_again_becomes_one_message_and_few_broadcasts(stage, show):
+    shows.go_live(show=show)
+    stage.run(seconds=1800, sweep_every=600)
+    assert Broadcast.objects.count() == 3
+    assert [alert.code for alert in Alert.objects.all()] == ["show.stuck"]
+    stage.run(seconds=2 * 3600, sweep_every=1800)
+    # One more an hour.
+    assert Broadcast.objects.count() <= 5
+    assert Alert.objects.count() == 1
+    assert stage.broadcasts("ready", "created") == []
+    stage.set(is_stuck_starting=False)
+    stage.run(until=is_live(show), seconds=3700, sweep_every=600)
+    stage.run(seconds=600)
+    assert len(stage.broadcasts("live")) == 1
+    assert not Alert.objects.filter(resolved_at=None).exists()
+
+
+def test_a_follower_that_hangs_leaves_what_is_live_alone(stage, live):
+    Show.objects.update(policy="archives", look_at=timezone.now())
+    Broadcast.objects.update(live_at=timezone.now() - timedelta(hours=11, minutes=15))
+    first = current(live)
+    stage.set(is_stuck_starting=True)
+    stage.run(until=lambda: IngestKey.objects.filter(n=2).exists(), seconds=1800)
+    assert [one["id"] for one in stage.broadcasts("live")] == [first.youtube_id]
+    assert stage.gaps == []
+    stage.set(is_stuck_starting=False)
+    stage.run(until=lambda: bool(stage.broadcasts("live")[1:]), seconds=600)
+    stage.run(seconds=900)
+    (only,) = stage.broadcasts("live")
+    assert only["id"] != first.youtube_id
+    assert stage.dark_s() == 0.0
 
 
 def test_one_that_got_live_while_youtube_was_silent_is_kept(stage, show):

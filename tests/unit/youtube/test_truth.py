@@ -19,6 +19,7 @@ from apps.youtube.truth import (
     judge,
     later,
     next_step,
+    remedy,
 )
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -248,6 +249,11 @@ def test_what_is_waited_for_in_vain_is_tried_ever_more_rarely():
     assert tries < 170
     assert WAITS.patient(timedelta(minutes=2), WAITS.poll) == WAITS.poll
     assert WAITS.patient(timedelta(days=3), WAITS.poll) == WAITS.patience
+
+
+def test_what_hangs_gets_another_key_and_then_a_person():
+    assert [remedy(hung) for hung in range(5)] == ["same_key", "same_key", "other_key",
+                                                   "person", "person"]  # fmt: skip
 
 
 def test_waits_can_be_hurried_together():

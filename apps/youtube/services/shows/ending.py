@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from apps.youtube import signals
-from apps.youtube.models import Broadcast, OnAir, OnEnd, Reason, Show
+from apps.youtube.models import Broadcast, IngestKey, OnAir, OnEnd, Reason, Show
 from apps.youtube.services import alerts
 from apps.youtube.services.shows.changing import ask_after_end
 from apps.youtube.services.shows.keys import close_key, key_of, open_key
@@ -27,10 +27,8 @@ def over(look: Look, row: Broadcast) -> None:
     key = row.ingest_key
     # Without a successor its key stays open: one that ended by itself is replaced on it.
     is_followed = was_wished and look.show.is_wanted
-    if key is not None and is_followed and not look.show.shares_key:
-        others = Broadcast.objects.filter(ingest_key=key, ended_at__isnull=True)
-        if not others.exists():
-            close_key(look, key)
+    if key is not None and is_followed and _is_left(look, key):
+        close_key(look, key)
     if was_wished or not look.show.is_wanted:
         if row.youtube_id:
             look.say("youtube.ended", "The broadcast has ended.")
@@ -61,6 +59,13 @@ def over(look: Look, row: Broadcast) -> None:
             open_key(look, target)
         plan(look, target, Reason.REPAIR)
     look.within(timedelta(0))
+
+
+def _is_left(look: Look, key: IngestKey) -> bool:
+    """Whether nothing is on `key` any more, and what follows is on another one."""
+    open_rows = look.show.broadcasts.filter(ended_at__isnull=True)
+    on_others = open_rows.filter(is_wanted=True).exclude(ingest_key=key)
+    return not open_rows.filter(ingest_key=key).exists() and on_others.exists()
 
 
 def _give_up(look: Look, text: str, on_air: OnAir) -> None:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
-from apps.youtube import signals, texts
-from apps.youtube.models import Broadcast, IngestKey, Policy, Privacy, Reason, Show
+from apps.youtube import signals, texts, truth
+from apps.youtube.models import STUCK, Broadcast, IngestKey, Policy, Privacy, Reason, Show
 from apps.youtube.services import alerts
 from apps.youtube.services.shows.keys import key_of, open_key
 from apps.youtube.services.shows.look import Look
-from apps.youtube.truth import Lifecycle
+from apps.youtube.truth import Lifecycle, Remedy
 
 BROADCASTS_A_DAY = 10
 """Of one channel; how many YouTube allows is not published."""
@@ -22,13 +22,19 @@ SCHEDULE_AHEAD = timedelta(minutes=2)
 def plan(
     look: Look, key: IngestKey, reason: Reason, *, not_before: datetime | None = None
 ) -> Broadcast | None:
-    """Write down a broadcast that shall be; None when the day's budget is used up."""
+    """Write down a broadcast that shall be; None when the day's budget is used up, or others hung.
+
+    It is on `key`, unless what hung there asks for another one.
+    """
     show, now = look.show, look.now
     since = now - look.waits.budget
     made = Broadcast.objects.filter(channel=show.channel, created_at__gt=since)
     if made.exclude(reason=Reason.ADOPTED).count() >= BROADCASTS_A_DAY:
         alerts.open_alert("show.limit", show.workspace_id, show.pk, show.name)
         look.within(look.waits.park)
+        return None
+    chosen = _key_after_hangs(look, key)
+    if chosen is None:
         return None
     values = texts.values_of(stream=show.name, channel=show.channel.title, at=now)
     scheduled = _scheduled(now)
@@ -39,7 +45,7 @@ def plan(
                     workspace=show.workspace,
                     channel=show.channel,
                     show=show,
-                    ingest_key=key,
+                    ingest_key=chosen,
                     reason=reason,
                     title=texts.title_of(show.title, values),
                     privacy=Privacy.UNLISTED if show.is_rehearsal else show.privacy,
@@ -54,6 +60,36 @@ def plan(
         look.within(timedelta(0))
         return row
     return None
+
+
+def _key_after_hangs(look: Look, key: IngestKey) -> IngestKey | None:
+    """`key`, or another one after broadcasts have hung on it; None while it is not to be tried.
+
+    The connection to `key` is not broken for that: it may carry another broadcast that is live.
+    """
+    show, now, pace = look.show, look.now, look.waits
+    rows = show.broadcasts.filter(created_at__gt=now - pace.budget)
+    newest_live = rows.exclude(live_at=None).order_by("-created_at").first()
+    hung = rows.filter(error_code=STUCK).order_by("-created_at")
+    if newest_live is not None:
+        hung = hung.filter(created_at__gt=newest_live.created_at)
+    last = hung.first()
+    remedy = truth.remedy(hung.count())
+    if last is None or remedy is Remedy.SAME_KEY:
+        return key
+    if remedy is Remedy.PERSON:
+        alerts.open_alert("show.stuck", show.workspace_id, show.pk, show.name)
+        wait = last.created_at + pace.park - now
+        if wait > timedelta(0):
+            look.within(wait)
+            return None
+    on = last.ingest_key
+    if on is None or on.pk != key.pk:
+        return key
+    other = key_of(look, 2 if key.n == 1 else 1)
+    if other is not None:
+        open_key(look, other)
+    return other
 
 
 def reschedule(look: Look, row: Broadcast) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from apps.youtube.models import Broadcast, Reason
+from apps.youtube.models import STUCK, Broadcast, Reason
 from apps.youtube.services.shows.calls import call
 from apps.youtube.services.shows.dressing import decorate
 from apps.youtube.services.shows.ending import over
 from apps.youtube.services.shows.keys import ingest_of
 from apps.youtube.services.shows.look import Look, is_due
-from apps.youtube.services.shows.planning import unwish
 from apps.youtube.services.shows.reading import read
 from apps.youtube.truth import BroadcastFacts, Encoder, Lifecycle, Step, next_step
 
@@ -47,7 +46,9 @@ def step_on(look: Look, row: Broadcast) -> None:
         row.save(update_fields=["ended_at", "updated_at"])
         look.say("youtube.left", "The broadcast that was taken over is left as it is at YouTube.")
     elif step is Step.GIVE_UP:
-        unwish(row)
+        row.error_code = STUCK
+        row.is_wanted = False
+        row.save(update_fields=["error_code", "is_wanted", "updated_at"])
         look.say("youtube.stuck", "YouTube did not start the broadcast; another one is made.")
         look.within(look.waits.poll)
     elif step is Step.REST:
