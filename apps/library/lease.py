@@ -19,14 +19,14 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.library.models import Asset, Leased, Track
+from apps.library.models import Asset, Leased, TitleCard, Track
 
 TTL = timedelta(seconds=90)
 """Longer than the longest silence of a working task: a probe may take 60 s."""
 
 RENEW_EVERY_SECONDS = 10.0
 
-_Row = TypeVar("_Row", Asset, Track)
+_Row = TypeVar("_Row", Asset, Track, TitleCard)
 
 
 def new_owner() -> str:
@@ -58,13 +58,13 @@ def claim(rows: QuerySet[_Row], owner: str) -> bool:
     return rows.filter(lease_owner=holder).update(**taken) == 1
 
 
-def renew(row: Asset | Track, owner: str) -> bool:
+def renew(row: Asset | Track | TitleCard, owner: str) -> bool:
     """Keep the row; False when it was lost, and the work must stop without a trace."""
     rows = type(row).objects.filter(pk=row.pk, lease_owner=owner)
     return rows.update(lease_expires_at=Now() + TTL) == 1
 
 
-def release(row: Asset | Track, owner: str) -> None:
+def release(row: Asset | Track | TitleCard, owner: str) -> None:
     """Give the row back, when it is still ours."""
     rows = type(row).objects.filter(pk=row.pk, lease_owner=owner)
     rows.update(lease_owner="", lease_expires_at=None)

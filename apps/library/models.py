@@ -5,6 +5,7 @@ Lease columns are written by `lease`, all others by `services` and `preparation`
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from apps.core.models import Record
 
@@ -258,6 +260,64 @@ class Track(Record, Failable, Leased):
     def is_ready(self) -> bool:
         """Whether it can be sent."""
         return self.state == TrackState.READY
+
+
+class CardStyle(models.TextChoices):
+    """How the title of a song is shown; the values are those of `playout.prepare.lettering`."""
+
+    BAND = "band", _("A band across the bottom")
+    CORNER = "corner", _("A box in the lower left corner")
+    TOP = "top", _("A band across the top")
+
+
+class TitleCard(Record, Failable, Leased):
+    """Some groups of pictures of a prepared loop, encoded again with words on them."""
+
+    loop = models.ForeignKey(Track, on_delete=models.CASCADE, related_name="cards")
+    """The pictures that it stands in for; a track of pictures never changes once it is ready."""
+    text = models.CharField(max_length=200)
+    """As it is drawn: one line, without what cannot be seen."""
+    style = models.CharField(max_length=8, choices=CardStyle.choices)
+    group = models.PositiveIntegerField()
+    """Number of the loop's first group that it shows."""
+    frames = models.PositiveIntegerField()
+    state = models.CharField(max_length=7, choices=TrackState.choices, default=TrackState.QUEUED)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    prefix = models.CharField(max_length=200, blank=True, editable=False)
+    """Storage name of the folder that holds `video.track` and `video.index`."""
+    ready_at = models.DateTimeField(null=True, blank=True)
+    keep_until = models.DateTimeField()
+    """Nobody has planned to show it after this."""
+
+    kind = TrackKind.VIDEO
+
+    class Meta:
+        ordering: ClassVar = ["created_at", "id"]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["state", "lease_expires_at"],
+                name="library_card_to_prepare",
+                condition=Q(state__in=["queued", "running"]),
+            ),
+            models.Index(fields=["keep_until"], name="library_card_expiry"),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["loop", "style", "group", "frames", "text"], name="library_card_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="ready") | (Q(ready_at__isnull=False) & ~Q(prefix="")),
+                name="library_card_ready_is_somewhere",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"“{self.text}” over {self.loop_id}"
+
+    @property
+    def asset_id(self) -> uuid.UUID:
+        """The file whose pictures it shows."""
+        return self.loop.asset_id
 
 
 class Rendition(Record):

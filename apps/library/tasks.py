@@ -40,6 +40,12 @@ def prepare_rendition(rendition_id: str) -> None:
     preparation.prepare(uuid.UUID(rendition_id))
 
 
+@shared_task(name="apps.library.tasks.prepare_card")
+def prepare_card(card_id: str) -> None:
+    """Make a title card."""
+    preparation.prepare_card(uuid.UUID(card_id))
+
+
 @shared_task(name="apps.library.tasks.sweep")
 def sweep() -> None:
     """Queue what was forgotten, throw away what nobody finished, purge what was deleted."""
@@ -60,6 +66,8 @@ def sweep() -> None:
     )
     for asset in unprepared[:SWEEP_ROWS]:
         services.request_rendition(asset=asset, profile=preparation.default_profile_id())
+    services.wake_cards()
+    services.remove_old_cards()
     thrown, purged = services.expire_uploads(), services.purge_deleted()
     scraps = preparation.remove_scraps(timedelta(seconds=2 * LONGEST_PREPARATION_S))
     if thrown or purged or scraps:

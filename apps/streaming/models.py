@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.accounts.models import Role
 from apps.core.fields import EncryptedTextField
 from apps.core.models import Record
+from apps.library.models import CardStyle
 
 
 def new_seed() -> int:
@@ -199,6 +200,10 @@ class Stream(Record):
     )
     """Radio mode: what sounds while the playlist only brings pictures."""
     shuffle_music = models.BooleanField(default=False)
+    title_cards = models.CharField(max_length=8, choices=CardStyle.choices, blank=True)
+    """In radio mode, how the title of each song is shown in the picture; empty for not at all."""
+    cards_told_at = models.DateTimeField(null=True, editable=False)
+    """When nodes were told last to look for title cards that are ready."""
     filler = models.ForeignKey(
         Playlist, null=True, blank=True, on_delete=models.SET_NULL, related_name="filler_streams"
     )
@@ -249,6 +254,11 @@ class Stream(Record):
     def is_radio(self) -> bool:
         """Whether a playlist of its own makes the sound."""
         return self.music_id is not None
+
+    @property
+    def shows_titles(self) -> bool:
+        """Whether titles of songs are shown in its picture."""
+        return self.is_radio and bool(self.title_cards)
 
 
 class Output(Record):

@@ -14,8 +14,9 @@ from typing import Any, Literal, Protocol
 
 from playout.errors import ProgrammeError
 from playout.media import HOUSE_AUDIO, VIDEO_PROFILES, video_profile
+from playout.prepare.lettering import cleaned
 from playout.timebase import frame_at_ns, frame_ms, frame_ns
-from playout.timeline import edits
+from playout.timeline import edits, titles
 from playout.timeline.programme import Item, Sound, SoundVersion, Version
 from playout.timeline.programme import Programme as Programme  # callers name its type
 from playout.timeline.resolve import Found, audio_boundary, find, placement_at, sound_at
@@ -32,6 +33,15 @@ PICTURES, SOUND, FILLER = "pictures", "sound", "filler"
 Part = Literal["pictures", "sound"]
 At = Literal["item", "key"]
 """A change takes effect where an item ends, or at the next key frame."""
+
+LOOK_BACK_NS = 60_000_000_000
+"""A song that began so long ago may still have its title in the picture."""
+
+CARD_LEAD_NS = 60_000_000_000
+"""A title card is shown no sooner after it became ready: every node has heard of it by then."""
+
+CARDS_NS = 90 * 60 * 1_000_000_000
+"""So far ahead title cards are made and shown to nodes."""
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -264,6 +274,97 @@ def tracks_due(programme: Programme, *, now_ns: int) -> tuple[str, ...]:
                 after = sound_at(programme, heard.end)
                 due += [after.audio] if after is not None else []
     return tuple(dict.fromkeys(due))
+
+
+# -- title cards --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CardWish:
+    """Groups of a clip that should carry a title, so that it can be shown when it is due."""
+
+    loop: str
+    """Id of the clip's track."""
+    text: str
+    """As it is drawn."""
+    group: int
+    frames: int
+    is_whole: bool
+    """All of a short clip: of use whenever the song is heard again."""
+    first_at: datetime
+    """When it is shown first, and until when last, as far as was asked."""
+    last_at: datetime
+
+
+class CardRow(Protocol):
+    """What is read of a `library.TitleCard` that is ready."""
+
+    @property
+    def pk(self) -> Any:
+        """Under which it is known as a track."""
+        ...
+
+    loop_id: Any
+    text: str
+    group: int
+    frames: int
+    ready_at: datetime | None
+
+
+def card_wishes(programme: Programme, *, now_ns: int) -> list[CardWish]:
+    """What to encode for the songs of the next `CARDS_NS`, in the order in which it is due."""
+    rate = programme.video_rate
+    found: dict[titles.Work, CardWish] = {}
+    for window in _card_windows(programme, now_ns=now_ns):
+        text = cleaned(window.work.title)
+        begin = programme.epoch_ns + frame_ns(window.begin, rate)
+        if not text or begin < now_ns:
+            continue
+        whole = titles.to_encode(window.work, rate)
+        work = replace(whole, title=text)
+        ends = from_ns(programme.epoch_ns + frame_ns(window.begin + window.work.frames, rate))
+        known = found.get(work)
+        found[work] = CardWish(
+            loop=work.video, text=text, group=work.group, frames=work.frames,
+            is_whole=work.frames == work.clip_frames,
+            first_at=known.first_at if known else from_ns(begin), last_at=ends,
+        )  # fmt: skip
+    return list(found.values())
+
+
+def with_cards(programme: Programme, ready: Iterable[CardRow], *, now_ns: int) -> Programme:
+    """The programme with those title cards that are ready, from a minute ago to `CARDS_NS` ahead.
+
+    One that became ready within `CARD_LEAD_NS` of its time is not shown then: another node may
+    not have heard of it yet, and all must show the same.
+    """
+    known: dict[tuple[str, str], list[CardRow]] = {}
+    for row in ready:
+        known.setdefault((str(row.loop_id), row.text), []).append(row)
+    gop, rate = edits.gop_frames(programme), programme.video_rate
+
+    def place(window: titles.Window) -> tuple[str, int] | None:
+        work = window.work
+        begin = programme.epoch_ns + frame_ns(window.begin, rate)
+        for row in known.get((work.video, cleaned(work.title)), ()):
+            at = (work.group - row.group) * gop
+            in_time = row.ready_at is not None and to_ns(row.ready_at) + CARD_LEAD_NS <= begin
+            if in_time and at >= 0 and at + work.frames <= row.frames:
+                return str(row.pk), at
+        return None
+
+    if not known:
+        return programme
+    return replace(programme, cards=titles.cards_of(_card_windows(programme, now_ns=now_ns), place))
+
+
+def _card_windows(programme: Programme, *, now_ns: int) -> tuple[titles.Window, ...]:
+    if not programme.is_radio:
+        return ()
+    since = max(0, _frame(programme, now_ns - LOOK_BACK_NS))
+    return titles.windows(
+        programme, from_frame=since, until_frame=max(0, _frame(programme, now_ns + CARDS_NS))
+    )
 
 
 # -- what the clock says ------------------------------------------------------------------------

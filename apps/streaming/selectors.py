@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +27,15 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, User, Workspace
 from apps.core.cursors import in_order
-from apps.library.models import Asset, AssetKind, AssetState, Rendition, TrackKind, TrackState
+from apps.library.models import (
+    Asset,
+    AssetKind,
+    AssetState,
+    Rendition,
+    TitleCard,
+    TrackKind,
+    TrackState,
+)
 from apps.streaming import events, samples, schedule, status
 from apps.streaming.models import (
     AsRun,
@@ -307,6 +315,31 @@ def standing_versions_of(
     for version in ProgrammeVersion.objects.filter(pk__in=wanted).order_by("n").iterator():
         found.setdefault(version.stream_id, []).append(version)
     return found
+
+
+def ready_cards(
+    programmes: Mapping[UUID, schedule.Programme], styles: Mapping[UUID, str]
+) -> dict[UUID, list[TitleCard]]:
+    """Title cards that are ready for these programmes, by the same ids: one query, or none."""
+    loops = {
+        key: {item.video for version in programmes[key].versions for item in version.items}
+        for key in styles
+        if key in programmes
+    }
+    if not loops:
+        return {}
+    cards = TitleCard.objects.filter(
+        state=TrackState.READY,
+        style__in=set(styles.values()),
+        loop__in=set().union(*loops.values()),
+    ).only("loop_id", "style", "text", "group", "frames", "ready_at")
+    by_loop: dict[tuple[str, str], list[TitleCard]] = {}
+    for card in cards:
+        by_loop.setdefault((str(card.loop_id), card.style), []).append(card)
+    return {
+        key: [card for loop in found for card in by_loop.get((loop, styles[key]), ())]
+        for key, found in loops.items()
+    }
 
 
 def publishing_points_in_use(fingerprints: Collection[str]) -> set[str]:

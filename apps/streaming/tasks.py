@@ -20,7 +20,7 @@ SAMPLES_KEPT = timedelta(hours=48)
 
 @shared_task(name="apps.streaming.tasks.sweep")
 def sweep() -> None:
-    """Switch off what is over, take up media that became ready, forget removed destinations."""
+    """Switch off what is over, take up what became ready, forget removed destinations."""
     stream_manager.forget_removed()
     for stream in Stream.objects.filter(desired=Desired.ON).iterator():
         rows = selectors.versions_of_epoch(stream)
@@ -34,6 +34,7 @@ def sweep() -> None:
                 )
                 continue
         stream_manager.refresh_programme(stream=stream)
+        stream_manager.plan_cards(stream=stream)
 
 
 @shared_task(name="apps.streaming.tasks.prune")

@@ -11,6 +11,12 @@ from apps.library.services.assets import (
     uses_of,
     wake_work,
 )
+from apps.library.services.cards import (
+    WantedCard,
+    remove_old_cards,
+    request_cards,
+    wake_cards,
+)
 from apps.library.services.folders import (
     create_folder,
     delete_folder,
@@ -36,6 +42,7 @@ __all__ = [
     "UploadBusy",
     "UploadConflict",
     "UploadRefused",
+    "WantedCard",
     "append_to_upload",
     "create_folder",
     "create_upload",
@@ -49,11 +56,14 @@ __all__ = [
     "purge_deleted",
     "receive_file",
     "received_bytes",
+    "remove_old_cards",
     "rename_asset",
     "rename_folder",
+    "request_cards",
     "request_rendition",
     "restore_asset",
     "retry_asset",
     "uses_of",
+    "wake_cards",
     "wake_work",
 ]

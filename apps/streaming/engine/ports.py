@@ -309,19 +309,30 @@ class DatabaseEngine:
                 self._wishes[pk] = replace(self._wishes[pk], fallbacks=(address,))
 
     def _learn_programmes(self, outputs: Sequence[Output]) -> None:
-        """What is on and what comes, of all of them: two queries, and no row that is over."""
+        """What is on and what comes, of all of them: two queries, and no row that is over.
+
+        A third one for the titles that radio channels show.
+        """
         since_ns = self._utc_ns() - REPLAY_NS
         streams = {output.stream_id: output.stream for output in outputs}
         versions = selectors.standing_versions_of(
             streams.values(), since=schedule.from_ns(since_ns)
         )
+        programmes = {}
         for output in outputs:
             epoch, rows = output.stream.timeline_epoch, versions.get(output.stream_id)
             if epoch is not None and rows:
-                programme = schedule.programme(
+                programmes[output.pk] = schedule.programme(
                     epoch=epoch, profile=output.profile, versions=rows, since_ns=since_ns
                 )
-                self._wishes[output.pk] = replace(self._wishes[output.pk], programme=programme)
+        styles = {
+            output.pk: output.stream.title_cards for output in outputs if output.stream.shows_titles
+        }
+        cards = selectors.ready_cards(programmes, styles)
+        for pk, programme in programmes.items():
+            if pk in cards:
+                programme = schedule.with_cards(programme, cards[pk], now_ns=self._utc_ns())
+            self._wishes[pk] = replace(self._wishes[pk], programme=programme)
 
     def _follow(self, wished: Mapping[UUID, _Wish]) -> bool:
         """Say what is on air here, when that has changed and from time to time."""

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files.storage import default_storage
 
-from apps.library.models import Track, TrackState
+from apps.library.models import TitleCard, Track, TrackState
 from apps.library.preparation import local_track_directory, track_names
 from playout import clock
 from playout.cache.blocks import BlockCache, Source
@@ -52,7 +52,7 @@ class TracksHere:
         self._cache = cache
         self._boottime_ns = boottime_ns
         self._utc_ns = utc_ns
-        self._tracks: dict[str, Track] = {}
+        self._tracks: dict[str, Track | TitleCard] = {}
         self._here: set[str] = set()
         self._unknown: dict[str, int] = {}
         self._blocks = BlockCache(
@@ -74,7 +74,11 @@ class TracksHere:
         }
         if not unknown:
             return
-        found = Track.objects.filter(pk__in=unknown, state=TrackState.READY)
+        found: list[Track | TitleCard] = [
+            *Track.objects.filter(pk__in=unknown, state=TrackState.READY)
+        ]
+        if len(found) < len(unknown):
+            found += TitleCard.objects.filter(pk__in=unknown, state=TrackState.READY)
         for track in found:
             self._tracks[str(track.pk)] = track
             if local_track_directory(track) is None:
@@ -124,12 +128,12 @@ class TracksHere:
         """End the fetching."""
         self._blocks.close()
 
-    def _cached(self, track: Track) -> Path:
+    def _cached(self, track: Track | TitleCard) -> Path:
         # Named after what was prepared, not after the row: a track that is prepared again is new.
         return self._cache / Path(track.prefix).name / track.kind
 
 
-def default_storage_is_local(tracks: Mapping[str, Track]) -> bool:
+def default_storage_is_local(tracks: Mapping[str, Track | TitleCard]) -> bool:
     """Whether the tracks that are known are used where they were prepared."""
     return all(local_track_directory(track) is not None for track in list(tracks.values())[:1])
 

@@ -51,6 +51,7 @@ from apps.streaming.stream_manager.streams import (
     remove_destination,
     update_stream,
 )
+from apps.streaming.stream_manager.title_cards import plan_cards
 from apps.streaming.stream_manager.youtube_lists import (
     ListRefused,
     make_from_youtube,
@@ -86,6 +87,7 @@ __all__ = [
     "move_item",
     "pause",
     "place_item",
+    "plan_cards",
     "play_next",
     "refresh_from_youtube",
     "refresh_programme",

@@ -32,6 +32,7 @@ from apps.streaming.stream_manager.programmes import (
     refresh_programme,
 )
 from apps.streaming.stream_manager.starting import KEY_IN_USE, key_problems
+from apps.streaming.stream_manager.title_cards import plan_cards, tell_cards
 from apps.youtube import selectors as youtube
 from apps.youtube.models import Channel
 from apps.youtube.services import shows
@@ -48,6 +49,7 @@ def create_stream(
     shuffle: bool = False,
     music: Playlist | None = None,
     shuffle_music: bool = False,
+    title_cards: str = "",
     filler: Playlist | None = None,
     address: str = "",
     key: str = "",
@@ -70,6 +72,7 @@ def create_stream(
             shuffle=shuffle,
             music=music,
             shuffle_music=shuffle_music,
+            title_cards=title_cards,
             filler=filler,
         )
         if address:
@@ -93,6 +96,7 @@ def update_stream(
     shuffle: bool = False,
     music: Playlist | None = None,
     shuffle_music: bool = False,
+    title_cards: str = "",
     filler: Playlist | None = None,
     address: str = "",
     key: str = "",
@@ -119,10 +123,12 @@ def update_stream(
         stream.loop, stream.start_policy = loop, start_policy
         stream.shuffle, stream.shuffle_music = shuffle, shuffle_music
         stream.music, stream.filler = music, filler
+        restyled = stream.title_cards != title_cards
+        stream.title_cards = title_cards
         stream.save(
             update_fields=[
                 "title", "playlist", "profile", "loop", "start_policy", "shuffle",
-                "shuffle_music", "music", "filler", "updated_at",
+                "shuffle_music", "title_cards", "music", "filler", "updated_at",
             ]
         )  # fmt: skip
         if redirected and output is not None:
@@ -134,6 +140,9 @@ def update_stream(
         for each in (playlist, music, filler):
             request_renditions(each)
         refresh_programme(stream=stream)
+        if restyled and stream.desired == Desired.ON:
+            tell_cards(stream=stream)
+            plan_cards(stream=stream)
     return stream
 
 

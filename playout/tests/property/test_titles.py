@@ -40,7 +40,10 @@ def test_windows_lie_on_key_frames_of_the_loop_under_their_song(clips, songs, se
             heard = sound_at(programme, int(frame * AAC / RATE) + 1)
             assert heard.title == work.title or heard.begin / AAC * RATE > frame - 2
     assert all(a.begin + a.work.frames <= b.begin for a, b in pairwise(found))
-    cards = cards_of(found, lambda work: f"/card/{work.group}" if work.group % 2 == 0 else None)
+    cards = cards_of(
+        found,
+        lambda window: (f"/card/{window.work.group}", 0) if window.work.group % 2 == 0 else None,
+    )
     assert len(cards) == sum(window.work.group % 2 == 0 for window in found)
     for card in cards:
         assert card_at(Programme(0, RATE, AAC, programme.versions, cards=cards), card.begin) == card

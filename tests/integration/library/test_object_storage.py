@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import threading
+from datetime import timedelta
 
 import pytest
 from django.core.files.storage import default_storage
+from django.utils import timezone
 
 from apps.library import preparation, services
 from apps.library.models import Asset, Track
@@ -49,6 +51,28 @@ def test_a_file_goes_all_the_way_and_leaves_nothing_here(received, clip, as_alic
     for name in preparation.track_names(track):
         assert default_storage.exists(name)
     assert as_alice.get(f"/library/{asset.pk}/thumbnail/").content.startswith(b"\xff\xd8\xff")
+    assert [name for name in files_in(library) if not name.startswith("run/")] == []
+    preparation.remove_files(Asset.objects.get())
+    assert everything() == before
+
+
+def test_a_title_card_is_made_of_a_piece_of_its_loop_and_kept_in_the_store(received, clip, library):
+    before = everything()
+    asset = received(clip)
+    assert preparation.check(asset.pk) == "ready"
+    rendition = services.request_rendition(asset=asset, profile=PROFILE)
+    assert preparation.prepare(rendition.pk) == "ready"
+    (card,) = services.request_cards(
+        style="band",
+        wanted=[
+            services.WantedCard(
+                rendition.video_id, "Song", 0, 60, timezone.now() + timedelta(days=1)
+            )
+        ],
+    )
+    assert preparation.prepare_card(card.pk) == "ready"
+    card.refresh_from_db()
+    assert card.size_bytes == sum(map(default_storage.size, preparation.track_names(card)))
     assert [name for name in files_in(library) if not name.startswith("run/")] == []
     preparation.remove_files(Asset.objects.get())
     assert everything() == before

@@ -142,7 +142,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(ready, library, monkeypatch
         thief.update(lease_owner="another-machine:1:1:x", attempt=F("attempt") + 1)
 
     monkeypatch.setattr(
-        preparation._Keeper, "note_progress", lambda _self, progress: steal(progress)
+        preparation.Keeper, "note_progress", lambda _self, progress: steal(progress)
     )
     assert preparation.prepare(rendition.pk) is None
     video = Track.objects.get(pk=rendition.video_id)
@@ -154,7 +154,7 @@ def test_deleting_stops_the_preparation(ready, monkeypatch):
     rendition = services.request_rendition(asset=ready, profile=PROFILE)
     monkeypatch.setattr(lease, "RENEW_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(
-        preparation._Keeper,
+        preparation.Keeper,
         "note_progress",
         lambda _self, _progress: services.delete_asset(asset=ready),
     )

@@ -8,7 +8,7 @@ and again: equal `work` needs to be encoded once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from playout.timebase import convert_frames
@@ -17,6 +17,8 @@ from playout.timeline.programme import Card, Programme
 from playout.timeline.resolve import placement_at, sound_at
 
 CARD_SECONDS = 10
+WHOLE_SECONDS = 30
+"""A clip that is no longer is lettered from end to end: then it is done once for each title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Work:
     frames: int
     """Pictures from there; whole groups, but for the end of the clip."""
     title: str
+    clip_frames: int = 0
+    """Pictures of the whole clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,13 @@ def _windows(
             return
         group = -(-(frame - placement.start) // gop)
         first = placement.start + group * gop
+        video, clip = placement.item.video, placement.item.frames
         end = min(placement.end, first + -(-left // gop) * gop)
         if end > last:
             # Whole groups only: the next sound has a title of its own.
             end = first + max(0, last - first) // gop * gop
         if first < end:
-            yield Window(first, Work(placement.item.video, group, end - first, title))
+            yield Window(first, Work(video, group, end - first, title, clip))
             left -= end - first
             frame = end
             if end == last or end < placement.end:
@@ -96,18 +101,27 @@ def _windows(
             frame = placement.end
 
 
+def to_encode(work: Work, rate: Fraction) -> Work:
+    """What is best encoded so that `work` can be shown: that, or all of a short clip."""
+    if 0 < work.clip_frames <= WHOLE_SECONDS * rate:
+        return replace(work, group=0, frames=work.clip_frames)
+    return work
+
+
 def cards_of(
-    windows: Iterable[Window], directory: Callable[[Work], str | None]
+    windows: Iterable[Window], ready: Callable[[Window], tuple[str, int] | None]
 ) -> tuple[Card, ...]:
-    """The cards of those windows whose work is ready: `directory` says where, or None.
+    """The cards of those windows whose work is ready.
+
+    `ready` says in which directory, and at which frame of that track the window begins, or None.
 
     A window that would begin before the one before it is over is left out.
     """
     found: list[Card] = []
     for window in sorted(windows, key=lambda window: window.begin):
-        ready = directory(window.work)
-        if ready is None or (found and window.begin < found[-1].end):
+        place = ready(window)
+        if place is None or (found and window.begin < found[-1].end):
             continue
-        work = window.work
-        found.append(Card(window.begin, window.begin + work.frames, ready, 0, work.title))
+        work, (video, at) = window.work, place
+        found.append(Card(window.begin, window.begin + work.frames, video, at, work.title))
     return tuple(found)
