@@ -19,6 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from apps.core.fields import EncryptedTextField
+from apps.library.preparation import fonts_here
 from apps.ops import health
 from apps.streaming.models import Node
 
@@ -28,7 +29,7 @@ NEEDED_ENCODERS = ("libx264", "aac")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The state of one part."""
+    """The state of one part; a healthy one with something to mend could do better."""
 
     part: str
     healthy: bool
@@ -44,10 +45,15 @@ class Unwell(Exception):
         self.mend = mend
 
 
+class Doubtful(Unwell):
+    """A part works, but not as well as it could."""
+
+
 def examine() -> Iterator[Finding]:
     """Findings one by one, as soon as each is known."""
     examinations: dict[str, tuple[Callable[[], str], str]] = {
         "ffmpeg": (_ffmpeg, "Install the locked requirements again: `make bootstrap`."),
+        "fonts": (_fonts, "Install the locked requirements again: `make bootstrap`."),
         "database": (_database, "Check DATABASE_URL, and that the server runs and lets us in."),
         "broker": (_broker, "Check CELERY_BROKER_URL, and that the Redis or Valkey server runs."),
         "cache": (_cache, "Check REDIS_URL, and that the Redis or Valkey server runs."),
@@ -60,6 +66,8 @@ def examine() -> Iterator[Finding]:
     for part, (look, usual_mend) in examinations.items():
         try:
             yield Finding(part, healthy=True, text=look())
+        except Doubtful as doubtful:
+            yield Finding(part, healthy=True, text=str(doubtful), mend=doubtful.mend)
         except Unwell as unwell:
             yield Finding(part, healthy=False, text=str(unwell), mend=unwell.mend)
         except Exception as error:  # noqa: BLE001 - every failure is a finding
@@ -89,6 +97,19 @@ def _ffmpeg() -> str:
             "Use the ffmpeg of the locked requirements: `make bootstrap`.",
         )
     return f"version {found.group(1) if found else 'unknown'}, {' and '.join(NEEDED_ENCODERS)}"
+
+
+def _fonts() -> str:
+    """Titles of songs are drawn with the fonts of the machine that runs the worker."""
+    fonts = fonts_here()
+    if not fonts.files:
+        raise Doubtful(
+            "none is installed: titles of songs can be shown in Latin letters only",
+            "Install fonts where workers run, such as fonts-noto-core and fonts-noto-cjk.",
+        )
+    return f"{', '.join(fonts.scripts)}" + (
+        f"; none for {', '.join(fonts.missing)}" if fonts.missing else ""
+    )
 
 
 def _database() -> str:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
 from apps.core.lines import LineField
+from apps.library.models import CardStyle
 from apps.streaming import destinations, schedule, selectors
 from apps.streaming.models import Destination, Leg, Output, Playlist, StartPolicy, Stream
 from apps.youtube import selectors as youtube
@@ -20,6 +21,7 @@ from apps.youtube.models import Channel, ChannelState
 YOUTUBE = "rtmps://a.rtmps.youtube.com:443/live2"
 YOUTUBE_BACKUP = "rtmps://b.rtmps.youtube.com:443/live2?backup=1"
 
+NO_TITLES = "off"
 NOWHERE = "none"
 CHANNEL = "channel-"
 """Before the id of a connected channel: it needs no key from a person."""
@@ -217,7 +219,7 @@ class DestinationForm(ServiceForm):
 
 WISHES = (
     "title", "playlist", "profile", "loop", "start_policy", "shuffle", "music", "shuffle_music",
-    "filler", "address", "key",
+    "title_cards", "filler", "address", "key",
 )  # fmt: skip
 """What of a `StreamForm` goes to `stream_manager`."""
 
@@ -264,6 +266,15 @@ class StreamForm(ServiceForm):
         ),
     )
     shuffle_music = forms.BooleanField(label=_("Shuffle the music"), required=False)
+    title_cards = forms.ChoiceField(
+        label=_("Title of the song in the picture"),
+        choices=[(NO_TITLES, _("Not shown")), *CardStyle.choices],
+        required=False,
+        help_text=_(
+            "At the beginning of each song, for about ten seconds, as the file is called in the "
+            "library. It is prepared ahead of time; until it is ready the plain picture goes on."
+        ),
+    )
     filler = forms.ModelChoiceField(
         label=_("Filler"),
         queryset=Playlist.objects.none(),
@@ -313,6 +324,8 @@ class StreamForm(ServiceForm):
     def clean(self) -> dict[str, Any]:
         """The channel, where one was chosen."""
         cleaned = super().clean()
+        titles = cleaned.get("title_cards")
+        cleaned["title_cards"] = "" if titles == NO_TITLES else titles
         cleaned["channel"] = self._channels.get(str(cleaned.get("service")))
         return cleaned
 
@@ -326,6 +339,7 @@ class StreamForm(ServiceForm):
             "shuffle": stream.shuffle,
             "music": stream.music_id,
             "shuffle_music": stream.shuffle_music,
+            "title_cards": stream.title_cards or NO_TITLES,
             "filler": stream.filler_id,
             **(self._service_initial() if self._destination else {"service": NOWHERE}),
         }

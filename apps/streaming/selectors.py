@@ -70,6 +70,8 @@ EVENTS_SHOWN = 20
 STREAMS_SHOWN = 50
 PLAYLISTS_SHOWN = 50
 ITEMS_SHOWN = 100
+TITLES_COUNTED = 500
+TITLES_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +342,33 @@ def ready_cards(
         key: [card for loop in found for card in by_loop.get((loop, styles[key]), ())]
         for key, found in loops.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class TitlesTold:
+    """How far the title cards of a radio channel have come."""
+
+    ready: int
+    waiting: int
+    failed: list[TitleCard]
+    """Those that cannot be shown, with why."""
+
+
+def titles_told(stream: Stream) -> TitlesTold | None:
+    """The title cards of the stream's pictures: one query; none when it shows none."""
+    if not stream.shows_titles:
+        return None
+    pictures = PlaylistItem.objects.filter(playlist=stream.playlist_id).values("asset")
+    cards = TitleCard.objects.filter(
+        loop__asset__in=pictures,
+        loop__profile=stream.profile,
+        style=stream.title_cards,
+        keep_until__gt=timezone.now(),
+    ).only("text", "state", "failure_message")[:TITLES_COUNTED]
+    states = [card.state for card in cards]
+    failed = [card for card in cards if card.state == TrackState.FAILED]
+    ready = states.count(TrackState.READY)
+    return TitlesTold(ready, len(states) - ready - len(failed), failed[:TITLES_NAMED])
 
 
 def publishing_points_in_use(fingerprints: Collection[str]) -> set[str]:

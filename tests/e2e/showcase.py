@@ -484,6 +484,28 @@ class _Seed:
                 calls=calls, units=units, refused=refused,
             )  # fmt: skip
 
+    def titles(self, stream: Any) -> None:
+        """Titles of songs: ready, being prepared, and one that nobody can read here."""
+        from apps.library.models import TitleCard, Track
+
+        loop = Track.objects.filter(
+            asset__playlist_items__playlist=stream.playlist_id, kind="video", profile=stream.profile
+        ).first()
+        states: dict[str, dict[str, Any]] = {
+            "Piano in the next room": {"state": "ready", "prefix": "x", "ready_at": MOMENT},
+            "Tape hiss and vinyl": {},
+            "夜の港": {
+                "state": "failed", "failure_code": "card.unreadable",
+                "failure_message": "No font of this machine has the letter CJK UNIFIED "
+                "IDEOGRAPH-591C.",
+            },
+        }  # fmt: skip
+        for text, values in states.items():
+            TitleCard.objects.create(
+                loop=loop, text=self.said(text), style="band", group=0, frames=300,
+                keep_until=MOMENT + timedelta(days=2), **values,
+            )  # fmt: skip
+
     def stream(
         self, title: str, playlist: str | None, state: str, *, kbps: int = 0, address: str = "",
         error: tuple[str, str] = ("", ""), music: str = "",
@@ -504,9 +526,12 @@ class _Seed:
             key=f"abcd-efgh-{self.serial:04}-7q2x" if address else "",
             by=self.alice,
             music=self.lists[music] if music else None,
+            title_cards="band" if music else "",
             filler=self.lists["Long nights"] if title == "Harbour at night" else None,
             shuffle=title == "Harbour at night",
         )
+        if music:
+            self.titles(stream)
         self.shown.streams.setdefault("radio" if music else state or "bare", str(stream.pk))
         if state == "on_air":
             self.shown.ids.setdefault("stream_id", str(stream.pk))

@@ -4,7 +4,7 @@ Everything here may be called twice, or by two workers at once: a row is worked 
 and only the holder's result is written down.
 """
 
-from apps.library.preparation.cards import prepare_card
+from apps.library.preparation.cards import fonts_here, prepare_card
 from apps.library.preparation.checking import check
 from apps.library.preparation.claimed import ATTEMPTS, Keeper
 from apps.library.preparation.files import (
@@ -32,6 +32,7 @@ __all__ = [
     "ProfileChoice",
     "check",
     "default_profile_id",
+    "fonts_here",
     "is_local",
     "local_track_directory",
     "prepare",

@@ -22,10 +22,12 @@ from apps.library.preparation.files import output, remove_tree, track_piece
 from playout.errors import PlayoutError, PrepareCancelled
 from playout.media import video_profile
 from playout.prepare.cards import prepare_card as letter
-from playout.prepare.lettering import CardStyle
+from playout.prepare.lettering import CardStyle, Fonts, fonts_here
 from playout.prepare.plan import PrepareOptions
 
 logger = logging.getLogger(__name__)
+
+__all__ = ["Fonts", "fonts_here", "prepare_card"]
 
 
 def prepare_card(card_id: uuid.UUID) -> TrackState | None:

@@ -13,6 +13,7 @@ from apps.streaming import models, status
 
 Desired = Literal["off", "on"]
 StartPolicy = Literal["top", "clock", "resume"]
+TitleCards = Literal["off", "band", "corner", "top"]
 Leg = Literal["primary", "backup"]
 Service = Literal["youtube", "youtube-backup", "simulator", "other"]
 
@@ -73,6 +74,9 @@ class StreamNew(Asked):
         None, description="Radio mode: this playlist makes the sound, the other one the pictures."
     )
     shuffle_music: Flag = False
+    title_cards: TitleCards = Field(
+        "off", description="Radio mode: how the title of each song is shown in the picture."
+    )
     filler_id: UUID | None = Field(
         None, description="Playlist that is shown for what cannot be played, and during a pause."
     )
@@ -92,6 +96,7 @@ class StreamChange(Asked):
     shuffle: Flag | None = None
     music_id: UUID | None = None
     shuffle_music: Flag | None = None
+    title_cards: TitleCards | None = None
     filler_id: UUID | None = None
     destination: DestinationWish | None = None
 
@@ -117,6 +122,7 @@ class StreamTold(Told):
     shuffle: bool
     music_id: UUID | None
     shuffle_music: bool
+    title_cards: TitleCards
     filler_id: UUID | None
     is_paused: bool = Field(description="Whether the filler is shown until somebody resumes.")
     desired: Desired = Field(description="What is wished; `/status` says what is real.")
@@ -481,6 +487,7 @@ def _wish(row: models.Stream) -> dict[str, object]:
         "shuffle": row.shuffle,
         "music_id": row.music_id,
         "shuffle_music": row.shuffle_music,
+        "title_cards": row.title_cards or "off",
         "filler_id": row.filler_id,
         "is_paused": row.paused_from is not None,
         "desired": row.desired,

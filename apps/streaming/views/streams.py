@@ -139,6 +139,7 @@ def stream(request: HttpRequest, stream_id: UUID) -> HttpResponse:
         | {
             **frame(found.workspace),
             "profile_label": schedule.profile_label(found.profile),
+            "titles": selectors.titles_told(found),
         },
     )
 

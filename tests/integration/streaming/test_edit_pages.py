@@ -9,6 +9,7 @@ import time_machine
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
+from apps.library.models import TitleCard
 from apps.streaming import stream_manager
 from apps.streaming.models import AsRun, Stream
 from tests.integration.streaming.conftest import make_asset, prepare
@@ -109,15 +110,40 @@ def test_radio_mode_is_chosen_in_the_form(as_alice, stream, playlist, workspace)
     form = {
         "title": "Radio", "playlist": str(playlist.pk), "profile": stream.profile,
         "start_policy": "top", "loop": "on", "service": "youtube", "music": str(music.pk),
-        "shuffle_music": "on", "filler": str(playlist.pk),
+        "shuffle_music": "on", "title_cards": "corner", "filler": str(playlist.pk),
     }  # fmt: skip
     assert as_alice.post(f"/streams/{stream.pk}/edit/", form).status_code == 302
     found = Stream.objects.get()
     assert (found.music, found.shuffle_music, found.filler) == (music, True, playlist)
+    assert found.title_cards == "corner"
     stream_manager.start_stream(stream=found)
     page = as_alice.get(f"/streams/{stream.pk}/").content.decode()
     assert "Skip song" in page
     assert "Skip picture" in page
+
+
+def test_the_page_says_how_far_titles_are_and_which_cannot_be_shown(
+    as_alice, stream, playlist, workspace
+):
+    address = f"/streams/{stream.pk}/"
+    assert "Titles" not in as_alice.get(address).content.decode()
+    music = listing(workspace, "Song 1", "Song 2", "<b>Song 3</b>", name="Music")
+    Stream.objects.update(music=music, title_cards="band")
+    assert "A band across the bottom" in as_alice.get(address).content.decode()
+    stream_manager.start_stream(stream=Stream.objects.get())
+    stream_manager.plan_cards(stream=Stream.objects.get())
+    cards = TitleCard.objects.filter(loop__asset=playlist.items.first().asset)
+    cards.filter(text="Song 1").update(state="ready", prefix="x", ready_at=timezone.now())
+    cards.filter(text="<b>Song 3</b>").update(
+        state="failed", failure_code="card.unreadable", failure_message="No font has the letter Q."
+    )
+    page = as_alice.get(address).content.decode()
+    ready, waiting = (
+        TitleCard.objects.filter(state=state).count() for state in ("ready", "queued")
+    )
+    assert ready == 1
+    assert f"1 ready, {waiting} being prepared" in page
+    assert "“&lt;b&gt;Song 3&lt;/b&gt;” cannot be shown: No font has the letter Q." in page
 
 
 def test_what_was_aired_is_told_with_cause_and_advice(as_alice, path):

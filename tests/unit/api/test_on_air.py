@@ -96,13 +96,17 @@ def test_radio_mode_and_shuffle_are_wished_through_the_api(api, workspace):
     music = listing(workspace, "Song 1", "Song 2", name="Music")
     wish = {
         "title": "Radio", "playlist_id": str(pictures.pk), "music_id": str(music.pk),
-        "shuffle_music": True, "profile": "480p30-economy@1",
+        "shuffle_music": True, "title_cards": "top", "profile": "480p30-economy@1",
         "destination": {"service": "youtube", "key": "radio-key-123456"},
     }  # fmt: skip
     made = api("POST", "/streams", wish)
     assert made.status_code == 201, made.content
     assert made.json()["music_id"] == str(music.pk)
+    assert made.json()["title_cards"] == "top"
     path = f"/streams/{made.json()['id']}"
+    assert api("PATCH", path, {"title_cards": "blinking"}).status_code == 422
+    assert api("PATCH", path, {"title_cards": "off"}).json()["title_cards"] == "off"
+    assert api("PATCH", path, {"title": "Radio 2"}).json()["title_cards"] == "off"
     api("POST", f"{path}/start")
     coming = api.read(f"{path}/coming")
     assert {play["title"] for play in coming["sound"]} == {"Song 1", "Song 2"}

@@ -4,6 +4,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.streaming.models import Node
+from playout.prepare import lettering
 
 
 @pytest.mark.django_db
@@ -11,7 +12,8 @@ def test_a_well_installation_is_called_well(capsys):
     call_command("doctor", "--json")
     findings = {one["part"]: one for one in json.loads(capsys.readouterr().out)}
     assert set(findings) == {
-        "ffmpeg", "database", "broker", "cache", "storage", "clock", "disk", "nodes", "credentials",
+        "ffmpeg", "fonts", "database", "broker", "cache", "storage", "clock", "disk", "nodes",
+        "credentials",
     }  # fmt: skip
     assert all(one["healthy"] for one in findings.values())
 
@@ -23,9 +25,9 @@ def test_it_says_what_is_wrong_and_how_to_mend_it(local_disk, settings, capsys):
     with pytest.raises(CommandError, match="storage, credentials"):
         call_command("doctor")
     said = capsys.readouterr().out
-    assert "BAD storage" in said
+    assert "BAD  storage" in said
     assert "FIELD_ENCRYPTION_KEYS" in said
-    assert "ok  database" in said
+    assert "ok   database" in said
 
 
 @pytest.mark.django_db
@@ -38,3 +40,18 @@ def test_it_warns_of_nodes_that_cannot_ask_each_other(capsys):
     assert "NODE_PEER_LISTEN" in capsys.readouterr().out
     Node.objects.filter(pk="one").update(peer_address="10.0.0.1:9000")
     call_command("doctor")
+
+
+@pytest.mark.django_db
+def test_it_warns_when_titles_can_be_shown_in_latin_letters_only(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(lettering, "_FONT_ROOTS", (str(tmp_path),))
+    lettering._font_files.cache_clear()
+    lettering._fonts.cache_clear()
+    try:
+        call_command("doctor")
+    finally:
+        lettering._font_files.cache_clear()
+        lettering._fonts.cache_clear()
+    said = capsys.readouterr().out
+    assert "warn fonts" in said
+    assert "fonts-noto-core" in said

@@ -13,7 +13,7 @@ from apps.ops.examination import examine
 
 
 class Command(BaseCommand):
-    """Examines ffmpeg, database, broker, cache, storage, clock, disk and credentials."""
+    """Examines ffmpeg, fonts, database, broker, cache, storage, clock, disk and credentials."""
 
     help = "Say what is wrong with this installation and how to mend it."
     requires_system_checks = []
@@ -28,10 +28,10 @@ class Command(BaseCommand):
         for finding in examine():
             findings.append(finding)
             if not options["json"]:
-                mark = "ok  " if finding.healthy else "BAD "
-                self.stdout.write(f"{mark}{finding.part:<12}{finding.text}")
+                mark = ("warn" if finding.mend else "ok  ") if finding.healthy else "BAD "
+                self.stdout.write(f"{mark:<5}{finding.part:<12}{finding.text}")
                 if finding.mend:
-                    self.stdout.write(f"{'':<16}{finding.mend}")
+                    self.stdout.write(f"{'':<17}{finding.mend}")
         ill = [finding.part for finding in findings if not finding.healthy]
         if options["json"]:
             self.stdout.write(json.dumps([asdict(finding) for finding in findings]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,13 @@ _FONTS = (
     "NotoSansSymbols2-Regular", "NotoSansSymbols-Regular", "NotoEmoji-Regular",
     "WenQuanYiMicroHei", "wqy-microhei", "DroidSansFallbackFull",
 )  # fmt: skip
+_SCRIPTS = {
+    "Latin": "Aé", "Greek": "Ω", "Cyrillic": "Ж", "Arabic": "س", "Hebrew": "ש", "Devanagari": "अ",
+    "Thai": "ก", "Chinese": "中文", "Japanese": "あ", "Korean": "한",
+}  # fmt: skip
+"""Letters by which a script is known to be there, or not."""
+_OTHER_FONTS = 3
+"""Fonts of unknown names that are used when none of the known ones is there."""
 _JOINERS = "\u200c\u200d"
 """Zero-width characters that shape their neighbours; all others of that kind are left out."""
 _MOST_MARKS = 3
@@ -63,6 +71,28 @@ def cleaned(words: str) -> str:
             kept.append(" " if kind.startswith(("C", "Z")) and mark not in _JOINERS else mark)
     text = " ".join("".join(kept).split())
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1].rstrip() + ELLIPSIS
+
+
+@dataclass(frozen=True, slots=True)
+class Fonts:
+    """What words can be drawn with on this machine."""
+
+    files: tuple[Path, ...]
+    """Empty when there is only the one that Pillow brings along."""
+    scripts: tuple[str, ...]
+    """In English; of the ones that most titles are in."""
+    missing: tuple[str, ...]
+
+
+def fonts_here() -> Fonts:
+    """What a doctor asks. Raises `PrepareError` when Pillow is not installed."""
+    pen = _Pen(32)
+    has = {name: all(map(pen.has, letters)) for name, letters in _SCRIPTS.items()}
+    return Fonts(
+        _font_files(),
+        tuple(name for name, there in has.items() if there),
+        tuple(name for name, there in has.items() if not there),
+    )
 
 
 def draw_words(
@@ -117,7 +147,7 @@ class _Pen:
         """`text` without symbols that no font has. Raises `CardUnreadable`."""
         kept = []
         for mark in text:
-            if self._any_has(mark):
+            if self.has(mark):
                 kept.append(mark)
             elif unicodedata.category(mark)[0] in "LN":
                 name = unicodedata.name(mark, f"U+{ord(mark):04X}")
@@ -190,7 +220,8 @@ class _Pen:
         counts = [sum(self._knows(n, mark) for mark in word) for n in range(len(self._fonts))]
         return self._fonts[counts.index(max(counts))]
 
-    def _any_has(self, mark: str) -> bool:
+    def has(self, mark: str) -> bool:
+        """Whether some font has it."""
         return any(self._knows(number, mark) for number in range(len(self._fonts)))
 
     def _knows(self, number: int, mark: str) -> bool:
@@ -207,8 +238,10 @@ class _Pen:
 
 @functools.lru_cache(maxsize=8)
 def _fonts(points: int) -> tuple[ImageFont.FreeTypeFont, ...]:
-    from PIL import ImageFont
-
+    try:
+        from PIL import ImageFont
+    except ImportError as error:
+        raise PrepareError("Title cards need Pillow, which is not installed.") from error
     found = [ImageFont.truetype(str(file), points) for file in _font_files()]
     plain = ImageFont.load_default(size=points)
     if isinstance(plain, ImageFont.FreeTypeFont):
@@ -228,7 +261,15 @@ def _font_files() -> tuple[Path, ...]:
         for path in sorted(Path(root).rglob("*"))
         if path.suffix.lower() in (".ttf", ".otf", ".ttc")
     }
-    return tuple(files[name] for name in _FONTS if name in files)
+    known = tuple(files[name] for name in _FONTS if name in files)
+    others = (path for name, path in files.items() if not _is_special(name))
+    return known or tuple(itertools.islice(others, _OTHER_FONTS))
+
+
+def _is_special(name: str) -> bool:
+    """Whether a font is, by its name, not one for plain words."""
+    words = ("bold", "italic", "oblique", "symbol", "math", "emoji", "icon", "mono", "condensed")
+    return any(word in name.lower() for word in words)
 
 
 def _is_rtl(text: str, *, unless: bool = False) -> bool:
