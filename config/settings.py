@@ -131,6 +131,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "youtube-sweep": {"task": "apps.youtube.tasks.sweep", "schedule": 60.0},
     "youtube-mail": {"task": "apps.youtube.tasks.send_mail_alerts", "schedule": 300.0},
     "youtube-test": {"task": "apps.youtube.tasks.test_channels", "schedule": 1800.0},
+    "youtube-forget": {"task": "apps.youtube.tasks.forget_channels", "schedule": 86_400.0},
     "youtube-prune": {"task": "apps.youtube.tasks.prune", "schedule": 43_200.0},
     "ops-prune": {"task": "apps.ops.tasks.prune", "schedule": 3600.0},
 }

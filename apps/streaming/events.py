@@ -5,8 +5,10 @@ Codes are documented in docs/reference/events.md.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -74,3 +76,12 @@ def record(
         data=data,
         at=at or timezone.now(),
     )
+
+
+def forget_names(streams: Collection[UUID], names: Collection[str]) -> None:
+    """Keep in the logs of these streams that something was done, and not the names it was done to.
+
+    The only change that an event ever sees: names that YouTube told must not outlive the access.
+    """
+    told = Event.objects.filter(stream__in=streams, data__name__in=names)
+    told.update(data={})

@@ -17,10 +17,11 @@ from apps.streaming import events, selectors, stream_manager
 from apps.streaming.destinations import DestinationRefused
 from apps.streaming.models import Stream
 from apps.streaming.stream_manager import DestinationBusy, StartRefused
-from apps.youtube.models import IngestKey, Show
+from apps.youtube.models import Channel, IngestKey, Show
 from apps.youtube.signals import (
     aired_asked,
     boundary_asked,
+    channel_forgotten,
     encoders_asked,
     key_ready,
     key_released,
@@ -115,6 +116,20 @@ def leave(*, show: Show, ingest_key: IngestKey, **_: Any) -> None:
         )
     else:
         stream_manager.leave_key(stream=stream, key_id=ingest_key.pk)
+
+
+@receiver(channel_forgotten)
+def forget_channel(
+    *,
+    channel: Channel,
+    subjects: Collection[UUID],
+    kept: Collection[UUID],
+    gone: Collection[UUID],
+    **_: Any,
+) -> None:
+    """Keep no key, no name and no list of a channel that nobody can ask about any more."""
+    stream_manager.forget_keys(streams=subjects, name=channel.title, kept=kept, gone=gone)
+    stream_manager.forget_lists(channel=channel)
 
 
 @receiver(show_changed)

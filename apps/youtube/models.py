@@ -128,6 +128,10 @@ class Channel(Record):
     is_verified = models.BooleanField(null=True)
     """Whether its owner gave a phone number; None when YouTube did not say."""
     checked_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    """When YouTube last told its title and the like."""
+    forgotten_at = models.DateTimeField(null=True)
+    """When what YouTube told of it was deleted; `youtube_id` then is a keyed hash."""
 
     role: Role
     """What the person who asks may do with it; set by `access`."""

@@ -18,6 +18,10 @@ key_ready = Signal()
 key_released = Signal()
 """Sent with `show` and `ingest_key` when nothing is to be sent to that key any more."""
 
+channel_forgotten = Signal()
+"""Sent with `channel` and the `subjects` on it before what YouTube told of it is deleted. Of the
+ids of its ingest keys `kept` are still being sent to; nobody is to keep those that are `gone`."""
+
 show_changed = Signal()
 """Sent with `show`, `code`, `text` after something happened that belongs into its log."""
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.core.fields import is_newest
 from apps.core.wake import wake_task_on_commit
 from apps.youtube.models import ConnectionAttempt, QuotaEntry, ViewerHour, sealed_rows
-from apps.youtube.services import alerts, connecting, shows, sweeping
+from apps.youtube.services import alerts, connecting, forgetting, shows, sweeping
 
 QUOTA_KEPT = timedelta(days=90)
 VIEWERS_KEPT = timedelta(days=400)
@@ -44,6 +44,12 @@ def send_mail_alerts() -> None:
 def test_channels() -> None:
     """Use every access once a day, and look hourly whether barred channels may go live again."""
     connecting.use_due()
+
+
+@shared_task(name="apps.youtube.tasks.forget_channels")
+def forget_channels() -> None:
+    """Delete what YouTube told of channels that nobody can ask about any more."""
+    forgetting.forget_due()
 
 
 @shared_task(name="apps.youtube.tasks.prune")

@@ -4,7 +4,7 @@ Nobody "starts" a stream here: we write down what is wished, and nodes close the
 Every function is one transaction, may be called twice, and returns before anything is on air.
 """
 
-from apps.streaming.stream_manager.keys import carry_key, join_between, leave_key
+from apps.streaming.stream_manager.keys import carry_key, forget_keys, join_between, leave_key
 from apps.streaming.stream_manager.on_air import (
     Edited,
     EditRefused,
@@ -54,6 +54,7 @@ from apps.streaming.stream_manager.streams import (
 from apps.streaming.stream_manager.title_cards import plan_cards
 from apps.streaming.stream_manager.youtube_lists import (
     ListRefused,
+    forget_lists,
     make_from_youtube,
     refresh_from_youtube,
 )
@@ -78,6 +79,8 @@ __all__ = [
     "create_stream",
     "delete_playlist",
     "delete_stream",
+    "forget_keys",
+    "forget_lists",
     "forget_removed",
     "join_between",
     "jump",

@@ -5,13 +5,14 @@ Another key never interrupts what is on air: it is one more destination, and the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
-from apps.streaming import destinations, schedule, selectors
-from apps.streaming.models import Desired, Destination, Stream
+from apps.streaming import destinations, events, schedule, selectors
+from apps.streaming.models import Desired, Destination, Output, Stream
 from apps.streaming.stream_manager.programmes import locked
 from apps.streaming.stream_manager.streams import add_destination, remove_destination
 
@@ -56,6 +57,21 @@ def leave_key(*, stream: Stream, key_id: UUID) -> bool:
         for output in selectors.outputs_of(stream).filter(destination__ingest_key=key_id):
             left = remove_destination(stream=stream, output=output) or left
     return left
+
+
+def forget_keys(
+    *, streams: Collection[UUID], name: str, kept: Collection[UUID], gone: Collection[UUID]
+) -> None:
+    """Keep nothing of the keys that are `gone`, and of those that are `kept` no channel's name.
+
+    `streams` went to the channel, which was called `name`.
+    """
+    outputs = Output.objects.filter(destination__ingest_key__in=gone, removed_at=None)
+    for output in outputs.select_related("stream"):
+        remove_destination(stream=output.stream, output=output)
+    known = Destination.objects.filter(ingest_key__in=[*kept, *gone])
+    events.forget_names(streams, {name, *known.values_list("name", flat=True)})
+    known.update(name="YouTube")
 
 
 def join_between(*, stream: Stream, earliest: datetime, latest: datetime) -> datetime | None:

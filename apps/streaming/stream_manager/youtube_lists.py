@@ -74,6 +74,11 @@ def refresh_from_youtube(*, playlist: Playlist) -> PlaylistSource:
     return source
 
 
+def forget_lists(*, channel: Channel) -> None:
+    """Let playlists follow the channel's lists no more; they stay as people have them here."""
+    PlaylistSource.objects.filter(channel=channel).delete()
+
+
 def _take_up(playlist: Playlist, source: PlaylistSource, videos: list[ListedVideo]) -> None:
     playlist = Playlist.objects.select_for_update().get(pk=playlist.pk)
     there = [video for video in videos if not video.is_gone]

@@ -40,7 +40,10 @@ class ChannelTold(Told):
     """A connected channel. Its tokens are never told."""
 
     id: UUID
-    youtube_id: str = Field(examples=["UCharbourradio0000000000"])
+    youtube_id: str = Field(
+        examples=["UCharbourradio0000000000"],
+        description="Empty once what YouTube told of it was deleted.",
+    )
     title: str
     handle: str
     state: Literal["connected", "reconnect", "disconnected"]
@@ -106,7 +109,7 @@ def channel_told(channel: models.Channel) -> ChannelTold:
     """As it is told."""
     return ChannelTold(
         id=channel.pk,
-        youtube_id=channel.youtube_id,
+        youtube_id=channel.youtube_id if channel.forgotten_at is None else "",
         title=channel.title,
         handle=channel.handle,
         state=cast(Any, channel.state),

@@ -16,7 +16,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User, Workspace
-from apps.youtube import client, quota
+from apps.youtube import client, quota, retention
 from apps.youtube.client import ENOUGH, Retry, YouTubeError
 from apps.youtube.models import (
     Channel,
@@ -28,7 +28,7 @@ from apps.youtube.models import (
 )
 from apps.youtube.quota import Purpose
 from apps.youtube.selectors import own_client_of
-from apps.youtube.services import alerts
+from apps.youtube.services import alerts, forgetting
 from apps.youtube.services.tokens import ChannelLost, api_of, credentials_of
 
 logger = logging.getLogger(__name__)
@@ -153,10 +153,11 @@ def _keep(attempt: ConnectionAttempt, grant: client.Grant, *, by: User) -> Chann
         )
     told = _own_channel(attempt, grant)
     youtube_id = str(told.get("id", ""))
-    snippet = told.get("snippet") or {}
-    title = str(snippet.get("title") or youtube_id)[:200]
+    title = _title_in(told)
+    # One that was forgotten meanwhile is known by what stands for it.
+    ids = (youtube_id, forgetting.known_as(attempt.workspace_id, youtube_id))
     again = attempt.channel
-    if again is not None and again.youtube_id != youtube_id:
+    if again is not None and again.youtube_id not in ids:
         raise ConnectRefused(
             _(
                 "You chose “%(chosen)s”, but this is the place of “%(wanted)s”. Choose that "
@@ -169,19 +170,18 @@ def _keep(attempt: ConnectionAttempt, grant: client.Grant, *, by: User) -> Chann
         with transaction.atomic():
             channel = (
                 Channel.objects.select_for_update()
-                .filter(workspace=attempt.workspace, youtube_id=youtube_id)
+                .filter(workspace=attempt.workspace, youtube_id__in=ids)
                 .first()
             )
             if channel is None:
-                channel = Channel(workspace=attempt.workspace, youtube_id=youtube_id)
+                channel = Channel(workspace=attempt.workspace)
+            channel.youtube_id, channel.forgotten_at = youtube_id, None
             if not grant.refresh_token and not channel.sealed_refresh_token:
                 raise ConnectRefused(
                     _("Google gave no lasting access. Remove it in your Google account, and try "
                       "again.")
                 )  # fmt: skip
             channel.client = attempt.client
-            channel.title = title
-            channel.handle = str(snippet.get("customUrl") or "")[:100]
             channel.connected_by = by
             channel.state, channel.state_since = ChannelState.CONNECTED, now
             channel.scopes = list(grant.scopes)
@@ -192,9 +192,7 @@ def _keep(attempt: ConnectionAttempt, grant: client.Grant, *, by: User) -> Chann
             channel.tested_at = now
             # A renewal of the old access that is on its way must not overwrite this one.
             channel.refreshing_until = None
-            status = told.get("status") or {}
-            if "longUploadsStatus" in status:
-                channel.is_verified = status["longUploadsStatus"] in ("allowed", "eligible")
+            _take_in(channel, told, now)
             channel.save()
             alerts.resolve(channel.pk, "channel.reconnect")
             # What was parked goes on.
@@ -208,6 +206,28 @@ def _keep(attempt: ConnectionAttempt, grant: client.Grant, *, by: User) -> Chann
             % {"title": title}
         ) from None
     return channel
+
+
+def _title_in(told: dict[str, Any]) -> str:
+    return str((told.get("snippet") or {}).get("title") or told.get("id", ""))[:200]
+
+
+def _take_in(channel: Channel, told: dict[str, Any], now: datetime) -> None:
+    """What YouTube says of a channel; not saved."""
+    channel.title, channel.told_at = _title_in(told), now
+    channel.handle = str((told.get("snippet") or {}).get("customUrl") or "")[:100]
+    status = told.get("status") or {}
+    if "longUploadsStatus" in status:
+        channel.is_verified = status["longUploadsStatus"] in ("allowed", "eligible")
+
+
+def _read_anew(channel: Channel, now: datetime) -> None:
+    """Its title and the like, which people change at YouTube; one unit."""
+    found = api_of(channel, Purpose.NICE).list("channels", "id,snippet,status", mine="true")
+    told = next((one for one in found if one.get("id") == channel.youtube_id), None)
+    if told is not None:
+        _take_in(channel, told, now)
+        channel.save(update_fields=["title", "handle", "is_verified", "told_at", "updated_at"])
 
 
 def _own_channel(attempt: ConnectionAttempt, grant: client.Grant) -> dict[str, Any]:
@@ -302,7 +322,10 @@ def advice_of(channel: Channel) -> str:
 
 
 def use_due(*, now: datetime | None = None) -> int:
-    """Use every access once a day, so that a dead one is known before it is needed."""
+    """Use every access once a day, so that a dead one is known before it is needed.
+
+    Once a week what YouTube told of the channel is read anew: it must not be kept for longer.
+    """
     now = now or timezone.now()
     tested = 0
     for channel in Channel.objects.filter(state=ChannelState.CONNECTED):
@@ -313,7 +336,9 @@ def use_due(*, now: datetime | None = None) -> int:
             continue
         tested += 1
         try:
-            check_eligibility(channel=channel, purpose=Purpose.NICE)
+            channel = check_eligibility(channel=channel, purpose=Purpose.NICE)
+            if now - (channel.told_at or channel.created_at) >= retention.REREAD:
+                _read_anew(channel, now)
         except ChannelLost:
             continue
         except YouTubeError as error:

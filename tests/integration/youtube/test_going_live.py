@@ -180,6 +180,7 @@ def test_when_the_second_hangs_too_another_key_carries_the_third(stage, show):
     assert not Alert.objects.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [{"is_stuck_starting": True}], indirect=True)
 def test_what_hangs_again_and_again_becomes_one_message_and_few_broadcasts(stage, show):
     shows.go_live(show=show)
@@ -198,6 +199,7 @@ def test_what_hangs_again_and_again_becomes_one_message_and_few_broadcasts(stage
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
+@pytest.mark.slow
 def test_a_follower_that_hangs_leaves_what_is_live_alone(stage, live):
     Show.objects.update(policy="archives", look_at=timezone.now())
     Broadcast.objects.update(live_at=timezone.now() - timedelta(hours=11, minutes=15))

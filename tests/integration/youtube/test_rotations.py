@@ -74,9 +74,9 @@ def test_an_archive_is_as_long_as_it_was_live_at_youtube(stage, stream, channel)
     )  # fmt: skip
     shows.go_live(show=show)
     stage.run(until=lambda: stage.broadcasts("liveStarting", "live"), seconds=120)
-    # It goes live while nobody can ask, and we come to know of it two hours later.
+    # It goes live while nobody can ask, and we come to know of it 45 minutes later.
     stage.set(api="down")
-    stage.run(seconds=2 * 3600, sweep_every=3600)
+    stage.run(seconds=2700, sweep_every=3600)
     assert Broadcast.objects.get().live_at is None
     stage.set(api="up")
     stage.run(until=lambda: stage.broadcasts("complete"), seconds=12 * 3600, sweep_every=7200)
