@@ -11,6 +11,7 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import Workspace
+from apps.core.choices import LongSelect
 from apps.core.lines import LineField
 from apps.library.models import CardStyle
 from apps.streaming import destinations, schedule, selectors
@@ -63,6 +64,7 @@ class PickForm(forms.Form):
         queryset=Playlist.objects.none(),
         required=False,
         empty_label=_("A new playlist"),
+        widget=LongSelect,
     )
     name = LineField(label=_("Name of the new playlist"), max_length=120, required=False)
 
@@ -236,6 +238,7 @@ class StreamForm(ServiceForm):
         queryset=Playlist.objects.none(),
         required=False,
         empty_label=_("Choose later"),
+        widget=LongSelect,
     )
     profile = forms.ChoiceField(
         label=_("Format"),
@@ -260,6 +263,7 @@ class StreamForm(ServiceForm):
         queryset=Playlist.objects.none(),
         required=False,
         empty_label=_("Each item brings its own sound"),
+        widget=LongSelect,
         help_text=_(
             "Radio mode: this playlist makes the sound, and the playlist above only the pictures. "
             "Videos and sound files can both be heard."
@@ -280,6 +284,7 @@ class StreamForm(ServiceForm):
         queryset=Playlist.objects.none(),
         required=False,
         empty_label=_("None"),
+        widget=LongSelect,
         help_text=_(
             "Shown when an item cannot be played, and during a pause. Without one we repeat the "
             "last good item, and if that fails too show a plain slate: the stream never goes black."
