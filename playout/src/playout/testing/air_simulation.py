@@ -459,7 +459,8 @@ class Air:
             off = all(_is_off(report) and not holder for report, holder in reports)
             wanted = self.store.wish_of(self.keys[0]).on
             now = self.clock.boottime_ns()
-            if off and not wanted:
+            # What a frozen server's kernel has taken is out of our hands: it reads that later.
+            if off and not wanted and (self._off_since is not None or self.ingest.is_reading):
                 if self._off_since is None:
                     self._off_since = now
                     self.off.append(Span(now, now, "stopped"))
