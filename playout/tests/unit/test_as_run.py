@@ -52,13 +52,39 @@ def test_a_row_is_told_when_it_begins_and_when_it_is_over():
     )  # fmt: skip
 
 
-def test_a_loop_of_one_item_is_a_row_each_time_and_a_card_over_it_is_none():
+def test_a_loop_of_one_item_is_one_row_and_a_card_over_it_is_none():
     log = AsRun()
     log.sent(stretch("a", 0, 40, place=0))
     log.sent(stretch("a", 40, 70, place=0, card="Song"))
     log.sent(stretch("a", 70, 100, place=0))
-    log.sent(stretch("a", 100, 120, place=100))
-    assert log.take() == (Aired("a", "A", 0, 100), Aired("a", "A", 100, None))
+    assert log.take() == (Aired("a", "A", 0, None),)
+    for place in range(100, 100_000, 100):
+        log.sent(stretch("a", place, place + 100, place=place))
+        assert log.take() == ()
+    log.sent(stretch("b", 100_000, 100_050, place=100_000))
+    assert log.take() == (Aired("a", "A", 0, 100_000), Aired("b", "B", 100_000, None))
+
+
+def test_a_loop_is_divided_where_something_was_not_aired_or_where_it_was_replaced():
+    log = AsRun()
+    log.sent(stretch("a", 0, 100, place=0))
+    log.sent(stretch("a", 130, 160, place=100))
+    log.sent(stretch("a", 160, 200, place=100, cause="track.corrupt"))
+    log.sent(stretch("a", 200, 300, place=200))
+    assert log.take() == (
+        Aired("a", "A", 0, 100), Aired("a", "A", 130, 160),
+        Aired("a", "A", 160, 200, "track.corrupt"), Aired("a", "A", 200, None),
+    )  # fmt: skip
+
+
+def test_a_loop_of_days_is_a_row_a_day():
+    log = AsRun(longest_loop=250)
+    for place in range(0, 1000, 100):
+        log.sent(stretch("a", place, place + 100, place=place))
+    log.stop(1000, "")
+    assert log.take() == tuple(
+        Aired("a", "A", begin, min(begin + 300, 1000)) for begin in range(0, 1000, 300)
+    )
 
 
 def test_what_was_not_aired_as_written_is_a_row_of_its_own_with_its_cause():

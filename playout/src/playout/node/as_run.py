@@ -8,6 +8,8 @@ from playout.pump import aired
 from playout.supervisor.ports import Aired
 
 MAX_ROWS = 500
+LONGEST_LOOP_SECONDS = 24 * 3600
+"""A loop of one item is one row for so long, and then another one."""
 _MAX_CAUSES = 100
 _MAX_CUT = 16
 """Rows of a session that can still turn out not to have arrived, or not wholly."""
@@ -16,11 +18,14 @@ _MAX_CUT = 16
 class AsRun:
     """Rows of one output, oldest first: one for each stretch of an item that was aired alike.
 
+    An item that follows itself, such as a still picture or the loop of a radio channel, goes on in
+    the same row until that has `longest_loop` pictures: thousands of equal rows say no more.
     `sent` is told of stretches of pictures, those that are over and the one that is on; `stop` of
     the end of a session. A row is told when it begins (without an end) and when it is over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_loop: int = LONGEST_LOOP_SECONDS * 60) -> None:
+        self._longest_loop = longest_loop
         self._stretch: aired.Aired | None = None
         """What is on, from the beginning of its row to where it has come."""
         self._row: Aired | None = None
@@ -34,7 +39,7 @@ class AsRun:
     def sent(self, stretch: aired.Aired) -> None:
         """Pictures up to `stretch.end` were given to the connection."""
         has = self._stretch
-        if has is not None and _is_one(has, stretch) and stretch.begin <= has.end:
+        if has is not None and self._goes_on(has, stretch):
             self._stretch = has if stretch.end <= has.end else stretch
             return
         self._close()
@@ -87,6 +92,13 @@ class AsRun:
         self._told.extend(rows)
         return tuple(rows[start] for start in sorted(rows))
 
+    def _goes_on(self, has: aired.Aired, stretch: aired.Aired) -> bool:
+        """Whether a stretch belongs to the row that is on: cards over an item do not divide it."""
+        if (has.item_id, has.cause) != (stretch.item_id, stretch.cause) or stretch.begin > has.end:
+            return False
+        begin = has.begin if self._row is None else self._row.start_frame
+        return has.place == stretch.place or stretch.begin - begin < self._longest_loop
+
     def _close(self) -> None:
         has, stretch = self._row, self._stretch
         if has is not None and stretch is not None:
@@ -94,8 +106,3 @@ class AsRun:
             self._rows.append(row)
             self._over.append(row)
         self._row = self._stretch = None
-
-
-def _is_one(one: aired.Aired, other: aired.Aired) -> bool:
-    """Whether both belong to one row: cards over an item do not divide it."""
-    return (one.item_id, one.place, one.cause) == (other.item_id, other.place, other.cause)

@@ -12,7 +12,7 @@ from typing import Protocol
 from playout import clock
 from playout.errors import PlayoutError
 from playout.media import TrackKind
-from playout.node.as_run import AsRun
+from playout.node.as_run import LONGEST_LOOP_SECONDS, AsRun
 from playout.node.journal import Journal
 from playout.publisher.address import Address
 from playout.publisher.output import Output, OutputOptions
@@ -85,7 +85,7 @@ class PumpedOutput:
         self.task: asyncio.Task[None] | None = None
         self._pump = pump
         self._events: deque[OutputEvent] = deque(maxlen=MAX_EVENTS)
-        self._as_run = AsRun()
+        self._as_run = AsRun(round(LONGEST_LOOP_SECONDS * programme.video_rate))
         self._progress = Progress()
         self._earlier = (0, 0, 0)
         """Joins, jumps and substitutions of the sessions before."""
