@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -57,6 +57,9 @@ FOLLOW_NS = 10_000_000_000
 
 FORGOTTEN = timedelta(days=2)
 """Rows of what was aired that began longer ago are not looked for any more."""
+
+KEPT_NS = 600_000_000_000
+"""What was known of an output that is not ours any more is needed so long, for its last words."""
 
 REPLAY_NS = 60_000_000_000
 """Versions that were replaced longer ago than this are no longer told to the pump."""
@@ -145,6 +148,8 @@ class DatabaseEngine:
         self._minutes: dict[UUID, samples.Running] = {}
         self._over: dict[UUID, samples.Minute] = {}
         self._located: dict[UUID, Programme] = {}
+        self._held: dict[UUID, int] = {}
+        """When each output was last known to be ours, on the clock since boot."""
         self._followed: tuple[int, frozenset[tuple[UUID, int]]] = (0, frozenset())
 
     # -- playout.supervisor.ports.Leases --------------------------------------------------------
@@ -189,9 +194,10 @@ class DatabaseEngine:
 
     def desired(self, node: str, leases: Sequence[Lease]) -> Sequence[DesiredOutput]:
         """What is wished for each of these leases; an output that no longer exists is left out."""
+        tokens = {UUID(each.output_id): each.token for each in leases}
+        self._forget_strangers(tokens)
         if not leases:
             return []
-        tokens = {UUID(each.output_id): each.token for each in leases}
         rows, giving_away = self._transact(lambda: self._read_wishes(node, tokens))
         rows = [row for row in rows if tokens.get(row.pk) == row.token]
         wishes = {row.pk: self._wishes[row.pk] for row in rows if row.pk in self._wishes}
@@ -220,6 +226,13 @@ class DatabaseEngine:
                 )
             )
         return found
+
+    def _forget_strangers(self, ours: Iterable[UUID]) -> None:
+        """Outputs that other nodes took over do not come back to be released."""
+        now = self._boottime_ns()
+        self._held.update(dict.fromkeys(ours, now))
+        for pk in [pk for pk, seen in self._held.items() if now - seen > KEPT_NS]:
+            self._forget(pk)
 
     def _read_wishes(self, node: str, tokens: dict[UUID, int]) -> tuple[list[_Row], UUID | None]:
         rows = [
@@ -670,6 +683,7 @@ class DatabaseEngine:
         return timedelta(microseconds=(now - self._contact_since) // 1000)
 
     def _forget(self, output_id: UUID) -> None:
+        self._held.pop(output_id, None)
         self._wishes.pop(output_id, None)
         self._located.pop(output_id, None)
         self._refused.pop(output_id, None)

@@ -25,6 +25,9 @@ RETRY_NS = 10_000_000_000
 START_NS = 120_000_000_000
 """An output starts when what it sends within this time lies here."""
 
+FEW_TRACKS = 200
+"""So many that nobody wishes for may be remembered."""
+
 _PART_SECONDS = 20.0
 """A slow store is asked again for the rest after this long."""
 
@@ -65,7 +68,12 @@ class TracksHere:
         )
 
     def bring(self, track_ids: set[str]) -> None:
-        """Learn where these tracks are, so that programmes that hold them can be followed."""
+        """Learn where these tracks are, so that programmes that hold them can be followed.
+
+        They are all that is wished for here; what is not among them is forgotten in time.
+        """
+        if len(self._tracks) > 2 * len(track_ids) + FEW_TRACKS:
+            self._forget_others(track_ids)
         now = self._boottime_ns()
         unknown = {
             track_id
@@ -87,6 +95,15 @@ class TracksHere:
                 self._blocks.know(str(track.pk), source)
         # Asked again later: a deleted track must not cost a query in every sweep.
         self._unknown |= dict.fromkeys(unknown - self._tracks.keys(), now)
+
+    def _forget_others(self, track_ids: set[str]) -> None:
+        """A channel that shows titles has hundreds of tracks a day, each for minutes."""
+        for track_id in self._tracks.keys() - track_ids:
+            # What lies in the cache has to be known there until it is evicted.
+            if self._blocks.forget(track_id):
+                del self._tracks[track_id]
+        self._here &= self._tracks.keys()
+        self._unknown = {key: at for key, at in self._unknown.items() if key in track_ids}
 
     def follow(self, programmes: Mapping[str, Programme]) -> None:
         """Fetch what these programmes need, what airs first before all; returns at once.

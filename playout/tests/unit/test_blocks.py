@@ -255,3 +255,20 @@ def test_a_bitmap_that_cannot_be_believed_means_fetching_again(scene, damage):
     scene.follow(0, 1)
     scene.wait(lambda: scene.horizon() > 3600)
     assert have.read_bytes() == bytes([0b011])
+
+
+def test_only_what_neither_lies_here_nor_is_wanted_is_forgotten(tmp_path):
+    scene = Scene(tmp_path, tracks=3)
+    try:
+        scene.follow(0, 1)
+        assert not scene.cache.forget("v1")
+        scene.wait(lambda: scene.horizon() > 3600)
+        scene.cache.follow({}, now_ns=NOW)
+        assert not scene.cache.forget("v1")
+        assert scene.cache.forget("v2")
+        # Once it is asked for again it has to be made known again.
+        scene.follow(2)
+        time.sleep(0.2)
+        assert "v2/video.index" not in [name for name, _ in scene.store.asked]
+    finally:
+        scene.cache.close()

@@ -1,5 +1,6 @@
 """The database side of the engine's ports, on the database of this run."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from apps.streaming import engine, lease, schedule, selectors, stream_manager
 from apps.streaming.models import (
+    AsRun,
     Desired,
     Destination,
     Event,
@@ -21,7 +23,7 @@ from apps.streaming.models import (
     Stream,
 )
 from apps.youtube.models import Channel, IngestKey
-from playout.supervisor.ports import Lease, OutputEvent, OutputReport
+from playout.supervisor.ports import Aired, Lease, OutputEvent, OutputReport
 from playout.supervisor.states import OutputState
 
 PROFILE = "480p30-economy@1"
@@ -627,3 +629,22 @@ def test_versions_of_many_streams_are_those_of_each(workspace):
     assert found == {
         stream.pk: selectors.standing_versions(stream, since=since) for stream in streams
     }
+
+
+def test_what_other_nodes_took_over_is_forgotten_once_its_last_words_are_said(
+    ports, output, clock, shelf
+):
+    held = ports.claim("node-1", 10)
+    ports.desired("node-1", held)
+    begun = Aired("a", "A", 0, None)
+    ports.report("node-1", [report(output, as_run=(begun,))])
+    Output.objects.update(node="node-2", token=2)
+    clock.pass_(60)
+    assert ports.desired("node-1", []) == []
+    ports.report("node-1", [report(output, as_run=(replace(begun, end_frame=90),))])
+    assert AsRun.objects.get().end_frame == 90
+    known = ("_wishes", "_located", "_reported", "_held")
+    assert all(output.pk in getattr(ports, name) for name in known)
+    clock.pass_(601)
+    ports.desired("node-1", [])
+    assert not any(getattr(ports, name) for name in known)

@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 
 from apps.library.models import Track
 from apps.streaming.engine import TracksHere
+from apps.streaming.engine.tracks import FEW_TRACKS
 from playout.cache import blocks
 from playout.media import HOUSE_AUDIO, TrackKind
 from playout.timeline.programme import Item, Programme, Version
@@ -189,6 +190,24 @@ def play(shelf, *names):
 
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.mark.django_db
+def test_what_no_programme_holds_any_more_is_forgotten_in_time(local_disk, workspace, shelf):
+    made = Track.objects.bulk_create(
+        Track(
+            asset=make_asset(workspace, "A"), kind="video", profile=f"p{n}", state="ready",
+            frames=1, prefix=f"tracks/{n}",
+        )
+        for n in range(FEW_TRACKS + 10)
+    )  # fmt: skip
+    names = [str(track.pk) for track in made]
+    for name in names:
+        shelf.bring({name, names[0]})
+    assert shelf.directory(names[0]).endswith("tracks/0")
+    assert len(shelf._tracks) <= FEW_TRACKS + 5
+    shelf.bring({names[3]})
+    assert shelf.directory(names[3]).endswith("tracks/3")
 
 
 @pytest.mark.django_db

@@ -163,6 +163,19 @@ class BlockCache:
         with contextlib.suppress(OSError, TrackError):
             self._hold(track, source)
 
+    def forget(self, track: str) -> bool:
+        """Know the track no longer; False while something of it lies here or is wanted."""
+        with self._lock:
+            wanted = any(block[0] == track for block in (*self._due, *self._busy))
+            if track in self._held or wanted:
+                return False
+            self._sources.pop(track, None)
+            for block in [block for block in self._failed if block[0] == track]:
+                del self._failed[block]
+            for block in [block for block in self.refused if block[0] == track]:
+                del self.refused[block]
+            return True
+
     def follow(self, programmes: Mapping[str, Programme], *, now_ns: int) -> None:
         """These programmes, by output, are on air or soon will be. Their `video` and `audio` name
         known tracks; those that are not known are left aside."""
