@@ -8,7 +8,8 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path, register_converter, reverse
+from django.urls.converters import StringConverter
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 
@@ -130,6 +131,15 @@ def nothing(request: HttpRequest, rest: str = "") -> HttpResponse:
 nothing.csrf_exempt = True  # type: ignore[attr-defined]
 
 
+class Anything(StringConverter):
+    """Line breaks are no address either, and Django's own pattern of a path stops at one."""
+
+    regex = r"[\s\S]+"
+
+
+register_converter(Anything, "anything")
+
+
 def urls() -> list[Any]:
     """The addresses of all operations, each behind the door, and those of the document."""
     patterns, _app, _namespace = api.urls
@@ -144,5 +154,5 @@ def urls() -> list[Any]:
         path("docs", docs, name="docs"),
         path("problems/<str:code>", problem, name="problem"),
         path("", nothing),
-        path("<path:rest>", nothing),
+        path("<anything:rest>", nothing),
     ]

@@ -273,7 +273,7 @@ ADDRESSES: dict[str, dict[str, Wall]] = {
     "api/v1/docs": {"GET": PUBLIC},
     "api/v1/problems/<str:code>": {"GET": PUBLIC},
     "api/v1/": {},
-    "api/v1/<path:rest>": {},
+    "api/v1/<anything:rest>": {},
     # -- the admin: every address below is for staff but these
     "admin/login/": _form(PUBLIC),
     "admin/logout/": {"POST": PUBLIC},

@@ -346,3 +346,10 @@ def test_old_answers_are_forgotten_every_hour(api, settings):
     assert plan["task"] == tasks.prune.name
     assert tasks.prune() == 1
     assert [reply.key for reply in StoredReply.objects.all()] == ["new"]
+
+
+@pytest.mark.parametrize("rest", ["nowhere", "folders/a%0Ab", "folders/%0A", "a%C2%85b%E2%80%A8c"])
+def test_what_is_no_address_is_a_problem_too(api, rest):
+    answer = api("GET", f"/{rest}")
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "application/problem+json"
