@@ -27,6 +27,9 @@ from playout.prepare.plan import PrepareOptions
 
 logger = logging.getLogger(__name__)
 
+_LEAST_WALL_SECONDS, _WALL_SHARE = 60, 60
+"""A card may take so long, and so many seconds more for each second of it."""
+
 __all__ = ["Fonts", "fonts_here", "prepare_card"]
 
 
@@ -71,6 +74,7 @@ def _prepare_claimed(card: TitleCard, owner: str) -> TrackState | None:
                 frames=card.frames,
                 style=CardStyle(card.style),
                 options=PrepareOptions(preset=settings.ENCODE_PRESET),
+                wall_seconds=_LEAST_WALL_SECONDS + _WALL_SHARE * card.frames / profile.fps,
                 cancelled=lambda: not keeper.keep(),
             )
             size = sum((directory / f"video.{part}").stat().st_size for part in ("track", "index"))

@@ -6,6 +6,8 @@ import re
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
@@ -137,7 +139,9 @@ def test_the_page_says_how_far_titles_are_and_which_cannot_be_shown(
     cards.filter(text="<b>Song 3</b>").update(
         state="failed", failure_code="card.unreadable", failure_message="No font has the letter Q."
     )
-    page = as_alice.get(address).content.decode()
+    with CaptureQueriesContext(connection) as queries:
+        page = as_alice.get(address).content.decode()
+    assert sum("library_titlecard" in query["sql"] for query in queries) == 1
     ready, waiting = (
         TitleCard.objects.filter(state=state).count() for state in ("ready", "queued")
     )
