@@ -167,6 +167,9 @@ def test_disconnecting_gives_the_access_back_and_forgets_it(stage, as_alice, cha
     assert channel.state == ChannelState.DISCONNECTED
     assert channel.sealed_refresh_token == channel.sealed_access_token == ""
     assert all(grant.is_revoked for grant in stage.world.grants.values())
+    page = as_alice.get(channel.get_absolute_url()).content.decode()
+    assert re.search(r"badge-state[^>]*>Disconnected<", page)
+    assert not re.search(r"badge-state[^>]*>(Connected|Ready)<", page)
     # Later it can be connected again, as the same row.
     assert stage.connect(as_alice) == channel
 
@@ -229,6 +232,16 @@ def test_what_a_channel_lacks_is_said_with_advice(stage, as_alice, channel):
     tasks.test_channels()
     channel.refresh_from_db()
     assert channel.eligibility == "ready"
+
+
+def test_the_page_leads_to_the_terms_of_youtube_and_to_where_access_is_taken_back(as_alice):
+    page = texts(as_alice)
+    for address in (
+        "https://www.youtube.com/t/terms",
+        "https://policies.google.com/privacy",
+        "https://myaccount.google.com/connections",
+    ):
+        assert f'href="{address}"' in page
 
 
 def test_each_access_is_used_once_a_day(stage, channel):
