@@ -34,6 +34,12 @@ _KNOWN_HOSTS = (
     "live.restream.io",
     ".global-contribute.live-video.net",
 )
+_NAMES = {
+    "live.twitch.tv": "Twitch",
+    "live-api-s.facebook.com": "Facebook",
+    "rtmp-global.cloud.vimeo.com": "Vimeo",
+    "live.restream.io": "Restream",
+}
 _LOCAL_SUFFIXES = (".local", ".internal", ".localhost", ".lan", ".home.arpa")
 
 
@@ -81,6 +87,13 @@ def parse(address: str) -> Address:
     if not url.path.strip("/"):
         raise DestinationRefused(_("The part after the server's name is missing.") + f" {example}")
     return Address(scheme, host, port or _DEFAULT_PORTS[scheme])
+
+
+def name_of(parts: Address) -> str:
+    """How people call the place: the service where it is known, else the server."""
+    if (parts.scheme, parts.host, parts.port) in _YOUTUBE:
+        return "YouTube"
+    return _NAMES.get(parts.host, parts.host)
 
 
 def check(address: str) -> Address:

@@ -182,7 +182,7 @@ class DestinationForm(ServiceForm):
         label=_("Name"),
         max_length=120,
         required=False,
-        help_text=_("How you call it here; the server's name when left empty."),
+        help_text=_("How you call it here; the service's or server's name when left empty."),
     )
     leg = forms.ChoiceField(
         label=_("Which entry of the service"),

@@ -119,12 +119,11 @@ def grouped_profile_choices() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def profile_label(name: str) -> str:
-    """A profile in words, such as `1080p, 1920 × 1080, 30 fps, 10 Mbit/s`."""
+    """A profile in words, such as `1080p, 30 fps, 10 Mbit/s`: short enough for a phone."""
     profile = video_profile(name)
-    return (
-        f"{min(profile.width, profile.height)}p, {profile.width} × {profile.height}, "
-        f"{profile.fps} fps, {profile.kbps / 1000:g} Mbit/s"
-    )
+    is_upright = profile.height > profile.width
+    size = f"{profile.width} × {profile.height}" if is_upright else f"{profile.height}p"
+    return f"{size}, {profile.fps} fps, {profile.kbps / 1000:g} Mbit/s"
 
 
 # -- rows to programme --------------------------------------------------------------------------

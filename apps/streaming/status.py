@@ -229,7 +229,7 @@ def _unwanted(output: OutputFacts, *, fresh: bool) -> Status:
     if output.node and not fresh and output.state not in ("idle", "failed"):
         # Nobody tells us that it ended; its node will stop by itself when its lease runs out.
         return Status(Shown.OFF, _("Off. The machine that sent it has not answered since."))
-    return Status(Shown.OFF, _("Off."))
+    return Status(Shown.OFF, _("Nothing is sent until it is started."))
 
 
 def _silent(output: OutputFacts, *, wanted_since: datetime | None, now: datetime) -> Status:

@@ -236,8 +236,23 @@ class ShowForm(DescribedForm):
     """How a stream is described on YouTube, and how it is kept there."""
 
     channel = forms.ModelChoiceField(label=_("Channel"), queryset=Channel.objects.none())
-    policy = forms.ChoiceField(label=_("Address or archive"), choices=Policy.choices)
-    on_end = forms.ChoiceField(label=_("When YouTube ends it"), choices=OnEnd.choices)
+    # Short enough for a phone; the rest is said below the field.
+    policy = forms.ChoiceField(
+        label=_("Address or archive"),
+        choices=[(Policy.FOREVER, _("One address for ever")), (Policy.ARCHIVES, _("Archives"))],
+        help_text=_(
+            "One address for ever keeps no archive beyond 12 hours. For archives a new broadcast "
+            "begins before each 11 h 30 min."
+        ),
+    )
+    on_end = forms.ChoiceField(
+        label=_("When YouTube ends it"),
+        choices=[
+            (OnEnd.REPLACE, _("Begin a new broadcast")),
+            (OnEnd.STOP, _("Stop the stream and tell us")),
+        ],
+        help_text=_("A new broadcast begins at most 3 times in 24 hours."),
+    )
     latency = forms.ChoiceField(label=_("Latency"), choices=Latency.choices)
     dvr = forms.BooleanField(label=_("Viewers may rewind"), required=False, initial=True)
     made_for_kids = forms.BooleanField(
@@ -283,6 +298,21 @@ class ShowForm(DescribedForm):
         field.queryset = channels
         if show is None and (first := channels.first()) is not None:
             self.initial.setdefault("channel", first.pk)
+
+    @property
+    def parts(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields in the order of the page, under what they are about."""
+        after = ("after_title", "after_privacy", "after_playlist")
+        kept = ("policy", "on_end", "latency", "dvr", "made_for_kids")
+        told = [name for name in self.fields if name not in (*kept, *after)]
+        return [
+            (str(title), [self[name] for name in names])
+            for title, names in (
+                (_("What viewers find"), told),
+                (_("While it is live"), kept),
+                (_("The archive afterwards"), after),
+            )
+        ]
 
     def clean_after_title(self) -> str:
         """Only places that we can fill."""

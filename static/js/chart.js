@@ -3,6 +3,7 @@
   "use strict";
 
   const COLOURS = 4;
+  const WHOLE = Array.from({ length: 10 }, (_, n) => [1, 2, 5].map((step) => step * 10 ** n)).flat();
   const DASHES = [[], [6, 4], [2, 3], [10, 4, 2, 4]];
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const lang = document.documentElement.lang;
@@ -58,7 +59,7 @@
         scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1, low)] } },
         axes: [
           { ...axis, size: 30, values: (_, splits) => splits.map((at) => clock.format(at * 1000)) },
-          { ...axis, size: 56, space: 28, values: (_, splits) => splits.map((at) => number.format(at)) },
+          { ...axis, size: 56, space: 28, incrs: WHOLE, values: (_, splits) => splits.map((at) => number.format(at)) },
         ],
         series: [{}, ...data.lines.map((_, n) => {
           const stroke = colour(`--chart-${(n % COLOURS) + 1}`);

@@ -46,6 +46,16 @@ NOT_WITHOUT_MORE = {
 """Arguments of addresses that the showcase cannot fill, and why."""
 
 
+EMPTY_TOO = (
+    "/channels/", "/channels/quota/", "/channels/client/", "/playlists/youtube/", "/settings/",
+    "/settings/team/", "/settings/tokens/", "/settings/profile/", "/settings/security/",
+    "/accounts/sessions/", "/accounts/email/", "/accounts/password/change/",
+    "/accounts/2fa/totp/activate/", "/accounts/2fa/recovery-codes/generate/",
+    "/accounts/2fa/webauthn/add/",
+)  # fmt: skip
+"""Pages to look at without channels, team, tokens or second factor as well."""
+
+
 @dataclass(frozen=True)
 class Address:
     """A page, and who looks at it."""
@@ -77,10 +87,16 @@ class Showcase:
         context.set_default_timeout(15_000)
         return context
 
-    def pages(self) -> list[Address]:
-        """All addresses that answer a GET with a whole page; they are found once."""
-        if self._pages:
-            return self._pages
+    def pages(self, *, everything: bool = False) -> list[Address]:
+        """All addresses that answer a GET with a whole page; they are found once.
+
+        With `everything`, the pages that look different to somebody new as well.
+        """
+        if not self._pages:
+            self._find()
+        return self._pages + [Address(path, "zoe") for path in EMPTY_TOO if everything]
+
+    def _find(self) -> None:
         found = self._pages
         for path in sorted(set(addresses(self.known["ids"]))):
             if self._is_page(path, "alice"):
@@ -94,7 +110,6 @@ class Showcase:
         for path in ("/dashboard/", "/library/", "/playlists/", "/streams/", "/streams/new/"):
             found.append(Address(path, "zoe"))
         found += [Address("/nowhere/", "nobody"), Address("/library/?q=nothing", "alice")]
-        return found
 
     def _is_page(self, path: str, who: str) -> bool:
         headers = {}

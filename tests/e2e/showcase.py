@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 MOMENT = datetime(2026, 3, 14, 21, 42, 10, tzinfo=UTC)
+DESKTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile Safari/604.1"
 PASSWORD = "correct horse battery staple"
 INGEST = "rtmp://127.0.0.1:1935/live2"
 
@@ -138,6 +140,9 @@ def main(arguments: list[str]) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
     django.setup()
     timezone.now = lambda: MOMENT
+    from allauth.mfa.totp.internal import auth as totp
+
+    totp.generate_totp_secret = lambda *_, **__: "NIGHTHARBOURNIGHTHARBOURNIGHTHAR"
     if not (data_dir / "db.sqlite3").exists():
         call_command("migrate", interactive=False, verbosity=0)
     if not (data_dir / "static").exists():
@@ -222,9 +227,13 @@ class _Seed:
         self.shown.ids["membership_id"] = str(member.pk)
         self.shown.session = self.signed_in(self.alice, self.workspace.slug)
         self.shown.empty_session = self.signed_in(zoe, "")
+        self.signed_in(self.alice, self.workspace.slug, PHONE, "203.0.113.9")
 
-    def signed_in(self, user: Any, workspace: str) -> str:
+    def signed_in(
+        self, user: Any, workspace: str, browser: str = DESKTOP, ip: str = "127.0.0.1"
+    ) -> str:
         """The key of a session, as if `user` had signed in with a browser."""
+        from allauth.usersessions.models import UserSession
         from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
         from django.contrib.sessions.backends.cached_db import SessionStore
 
@@ -237,10 +246,20 @@ class _Seed:
         if workspace:
             session[WORKSPACE_KEY] = workspace
         # Account pages that touch passwords and keys ask again after a while.
+        session["account_authentication_methods_user"] = str(user.pk)
         session["account_authentication_methods"] = [
-            {"method": "password", "at": 4_000_000_000.0, "email": user.email}
+            {
+                "method": "password",
+                "at": 4_000_000_000.0,
+                "email": user.email,
+                "reauthenticated": True,
+            }
         ]
         session.create()
+        UserSession.objects.create(
+            user=user, session_key=session.session_key, ip=ip, user_agent=browser,
+            created_at=MOMENT - timedelta(days=2), last_seen_at=MOMENT,
+        )  # fmt: skip
         return str(session.session_key)
 
     # -- library ----------------------------------------------------------------------------
@@ -550,6 +569,8 @@ class _Seed:
             reported_generation=1, reported_at=MOMENT - timedelta(seconds=1),
             on_air_since=began if on_air else None, connected_at=began if on_air else None,
             kbps=kbps, bytes_sent=110_482_330_112 if on_air else 0, reconnects=1 if on_air else 0,
+            bytes_acked=110_482_321_920 if on_air else 0, unsent_bytes=8_192 if on_air else 0,
+            joins=44 if on_air else 0, late_ms=0.4 if on_air else 0,
             item_id=items[1]["id"] if on_air else "", item_position_ms=1_294_000 if on_air else 0,
             next_item_id=items[2 % len(items)]["id"] if on_air else "",
             error_code=error[0], error_text=error[1],
@@ -557,6 +578,8 @@ class _Seed:
         )  # fmt: skip
         output = stream.outputs.get()
         self.measured(output, kbps, gap=state == "on_air")
+        if on_air:
+            self.aired(output, items)
         log = [
             ("session.on_air", f"On air at {output.destination.name}.", began),
             ("session.lost", "The receiver closed the connection.", began + timedelta(hours=26)),
@@ -581,6 +604,8 @@ class _Seed:
             name=self.said("Second service"), by=self.alice,
         )  # fmt: skip
         Output.objects.filter(pk=second.pk).update(
+            # The clock stands still, and who comes second should stand second.
+            created_at=MOMENT + timedelta(seconds=1),
             node="node-1", token=1, expires_at=MOMENT + timedelta(seconds=17),
             state="reconnecting", reported_generation=9, reported_at=MOMENT,
             error_code="ingest.key_rejected",
@@ -590,6 +615,23 @@ class _Seed:
         )  # fmt: skip
         self.measured(second, 0, hours=1)
         stream_manager.skip(stream=stream, by=self.alice)
+
+    def aired(self, output: Any, items: list[dict[str, Any]]) -> None:
+        """The last items that it got, one of them replaced."""
+        from apps.streaming.models import AsRun
+
+        epoch = output.stream.versions.all()[0].epoch
+        began = MOMENT - timedelta(milliseconds=1_294_000)
+        ended: datetime | None = None
+        for n in range(6):
+            item = items[(1 - n) % len(items)]
+            AsRun.objects.create(
+                output=output, token=3, epoch=epoch, start_frame=9000 - n,
+                end_frame=None if ended is None else 9001 - n, item_id=item["id"],
+                title=item["title"], cause="track.not_found" if n == 3 else "",
+                started_at=began, ended_at=ended,
+            )  # fmt: skip
+            ended, began = began, began - timedelta(milliseconds=item["frames"] * 1000 // 30)
 
     def measured(self, output: Any, kbps: int, *, hours: int = 7, gap: bool = False) -> None:
         """What it acknowledged minute by minute, with a reconnect and a minute of silence."""

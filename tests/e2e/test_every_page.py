@@ -121,7 +121,7 @@ def found(
     people = ("alice", "zoe", "nobody")
     visitors = {who: Visitor(browser, showcase, who, is_long) for who in people}
     checks: dict[str, dict[str, Any]] = defaultdict(dict)
-    for address in showcase.pages():
+    for address in showcase.pages(everything=is_long):
         for check, what in visitors[address.who].visit(address).items():
             checks[check][str(address)] = what
     for visitor in visitors.values():

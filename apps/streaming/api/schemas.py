@@ -46,7 +46,7 @@ class ReceiverNew(DestinationWish):
     """One more place for a stream to go to."""
 
     name: Annotated[Line, Field(max_length=120)] = Field(
-        "", description="The server's name when left out."
+        "", description="The service's or server's name when left out."
     )
     leg: Leg | None = Field(None, description="Only for `other`: which entry of it this is.")
 

@@ -358,7 +358,9 @@ def _new_output(
     if not key:
         raise destinations.DestinationRefused(_("The stream key is missing."))
     destination = Destination.objects.create(
-        workspace_id=stream.workspace_id, name=name or parts.host, **_sealed(address, key)
+        workspace_id=stream.workspace_id,
+        name=name or destinations.name_of(parts),
+        **_sealed(address, key),
     )
     return Output.objects.create(
         stream=stream, destination=destination, profile=stream.profile, leg=leg
@@ -369,8 +371,9 @@ def _redirect(output: Output, *, address: str, key: str) -> None:
     """Let an output go to `address`; an empty key keeps the old one."""
     parts = destinations.check(address)
     destination = output.destination
-    if destination.name == destinations.parse(destination.address).host:
-        destination.name = parts.host
+    before = destinations.parse(destination.address)
+    if destination.name in (before.host, destinations.name_of(before)):
+        destination.name = destinations.name_of(parts)
     for name, value in _sealed(address, key or destination.key).items():
         setattr(destination, name, value)
     destination.save()

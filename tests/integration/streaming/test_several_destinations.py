@@ -42,7 +42,7 @@ def test_one_more_on_air_begins_at_once_and_the_others_do_not_notice(stream, ali
     assert reloaded(first).generation == first.generation
     assert reloaded(stream).generation == 1
     event = stream.events.get(code="stream.destination_added")
-    assert (event.by, event.data) == (alice, {"name": "live.twitch.tv"})
+    assert (event.by, event.data) == (alice, {"name": "Twitch"})
 
 
 def test_one_more_off_air_waits_for_the_start(stream):

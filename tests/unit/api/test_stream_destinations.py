@@ -15,7 +15,7 @@ def test_one_is_added_read_changed_and_removed(api, stream):  # noqa: F811
     assert made.status_code == 201, made.content
     told = made.json()
     assert made["Location"] == f"/api/v1{path}/{told['id']}"
-    assert (told["name"], told["leg"]) == ("live.twitch.tv", "primary")
+    assert (told["name"], told["leg"]) == ("Twitch", "primary")
     assert api.read(f"{path}/{told['id']}") == told
     listed = api.read(path)["items"]
     assert [row["status"]["state"] for row in listed] == ["off", "off"]

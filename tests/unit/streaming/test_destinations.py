@@ -105,3 +105,17 @@ def test_one_key_at_youtube_is_one_publishing_point_whatever_the_protocol():
     assert destinations.fingerprint("rtmp://a.rtmp.youtube.com/live2", "abcd") == secure
     backup = destinations.fingerprint("rtmps://b.rtmps.youtube.com/live2?backup=1", "abcd")
     assert backup != secure
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("rtmps://a.rtmps.youtube.com:443/live2", "YouTube"),
+        ("rtmps://b.rtmps.youtube.com/live2", "YouTube"),
+        ("rtmp://a.rtmps.youtube.com:443/live2", "a.rtmps.youtube.com"),
+        ("rtmps://live.twitch.tv/app", "Twitch"),
+        ("rtmp://ingest.example.org/live", "ingest.example.org"),
+    ],
+)
+def test_a_place_is_called_by_its_service_where_that_is_known(address, name):
+    assert destinations.name_of(destinations.parse(address)) == name
