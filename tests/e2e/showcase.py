@@ -551,6 +551,9 @@ class _Seed:
         )
         if music:
             self.titles(stream)
+        # Shuffled alike in each run.
+        stream.seed = self.serial
+        stream.save(update_fields=["seed"])
         self.shown.streams.setdefault("radio" if music else state or "bare", str(stream.pk))
         if state == "on_air":
             self.shown.ids.setdefault("stream_id", str(stream.pk))

@@ -51,6 +51,13 @@ def press(page: Page, selector: str, text: str = "") -> None:
     page.keyboard.press("Enter")
 
 
+def send(page: Page, selector: str, text: str = "") -> None:
+    """The same, where what is pressed leads to a page, be it this one anew."""
+    reach(page, selector, text)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
 def write(page: Page, name: str, text: str) -> None:
     """Go to the field and type."""
     reach(page, f"[name={name}]")
@@ -77,15 +84,19 @@ def order(page: Page) -> list[str]:
     return items
 
 
-def sign_up_and_in_again(page: Page) -> None:
+def sign_up(page: Page, email: str) -> None:
     page.goto("/")
     press(page, "main a", "^create an account")
     page.wait_for_url("**/signup/**")
-    write(page, "email", EMAIL)
+    write(page, "email", email)
     write(page, "password1", PASSWORD)
     write(page, "password2", PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/dashboard/**")
+
+
+def sign_up_and_in_again(page: Page) -> None:
+    sign_up(page, EMAIL)
     press(page, "summary", "^your menu")
     press(page, "button", "^sign out")
     page.wait_for_url(re.compile(r"^http://[^/]+/$|/accounts/login/"))
@@ -155,6 +166,7 @@ def create_start_and_stop_a_stream(page: Page) -> None:
     press(page, "button", "^start")
     badge = page.locator("#live .badge-state").first  # the stream's own; receivers have theirs
     expect(badge).to_have_text("On air", timeout=30_000)
+    edit_what_comes(page)
     press(page, "a", "^stop")
     expect(page.get_by_role("dialog")).to_be_visible()
     # A dialog keeps the focus inside, and Escape gives it back.
@@ -169,6 +181,18 @@ def create_start_and_stop_a_stream(page: Page) -> None:
     page.keyboard.press("Enter")
     press(page, "dialog button", "^stop")
     expect(badge).to_have_text("Off", timeout=20_000)
+
+
+def edit_what_comes(page: Page) -> None:
+    send(page, "#live a", "^what comes")
+    page.wait_for_url("**/programme/**")
+    send(page, "button", "^play harbour at night next")
+    expect(page.locator("#notices")).to_contain_text("begins at")
+    send(page, "button", "^jump to harbour at night now")
+    expect(page.locator("#notices")).to_contain_text("begins at")
+    choose(page, "at", "As soon as possible")
+    send(page, ".crumbs a", "^without a mouse")
+    expect(page.locator("h1")).to_have_text("Without a mouse")
 
 
 def rename_the_workspace(page: Page) -> None:
@@ -230,3 +254,83 @@ def test_every_journey_goes_by_keyboard_alone(
     put_a_file_into_a_folder(page)
     invite_somebody(page)
     make_and_revoke_a_token(page)
+
+
+# -- YouTube --------------------------------------------------------------------------------------
+
+
+def connect_a_channel(page: Page) -> None:
+    send(page, "nav a", "^channels")
+    page.wait_for_url("**/channels/**")
+    send(page, "button", "^connect a channel")
+    page.wait_for_url("**/o/oauth2/**")
+    reach(page, "input[name=who]")
+    while not page.locator("label", has_text="Garden Films").locator("input").is_checked():
+        page.keyboard.press("ArrowDown")
+    for _ in range(page.locator("input[name=granted]").count()):
+        reach(page, "input[name=granted]")
+        page.keyboard.press("Space")
+    send(page, "button", "^continue")
+    page.wait_for_url("**/channels/*/")
+    expect(page.locator("h1")).to_have_text("Garden Films")
+    send(page, "button", "^check now")
+    expect(page.locator("#notices")).not_to_be_empty()
+
+
+def look_at_quota_and_client(page: Page) -> None:
+    send(page, "main a", "^details")
+    page.wait_for_url("**/channels/quota/**")
+    expect(page.locator("h1")).to_have_text("YouTube quota")
+    send(page, ".crumbs a", "^channels")
+    send(page, "main a", "^bring one")
+    page.wait_for_url("**/channels/client/**")
+    reach(page, "#return-address")
+    write(page, "client_id", "made-up")
+    send(page, "a", "^back")
+    page.wait_for_url(re.compile("/channels/([?].*)?$"))
+
+
+def describe_a_stream_for_youtube(page: Page) -> None:
+    send(page, "nav a", "^streams")
+    send(page, "a", "^new stream")
+    page.wait_for_url("**/streams/new/**")
+    write(page, "title", "Shown by hand")
+    send(page, "button", "^create stream")
+    expect(page.locator("h1")).to_have_text("Shown by hand")
+    send(page, "#youtube a", "^change")
+    page.wait_for_url("**/youtube/")
+    write(page, "title", "{stream}, by hand")
+    write(page, "description", "No mouse was near.")
+    choose(page, "privacy", "Unlisted")
+    choose(page, "policy", "Archives")
+    reach(page, "[name=made_for_kids]")
+    page.keyboard.press("Space")
+    send(page, "button", "^save")
+    page.wait_for_url(re.compile("/streams/[0-9a-f-]+/$"))
+    send(page, "#youtube a", "^change")
+    expect(page.locator("[name=title]")).to_have_value("{stream}, by hand")
+    expect(page.locator("[name=made_for_kids]")).to_be_checked()
+    expect(page.locator("[name=policy]")).to_have_value("archives")
+    send(page, "main a", "^back")
+    send(page, "#youtube a", "^take over")
+    page.wait_for_url("**/youtube/adopt/**")
+    send(page, "button", "^look on youtube")
+    expect(page.locator("main")).to_contain_text("Nothing to take over")
+
+
+def follow_a_playlist_of_youtube(page: Page) -> None:
+    send(page, "nav a", "^playlists")
+    send(page, "a", "^from youtube")
+    page.wait_for_url("**/playlists/youtube/**")
+    send(page, "button", "^look on youtube")
+    send(page, "button", "^make a playlist of evening")
+    expect(page.locator("h1")).to_have_text("Evening programme")
+
+
+def test_channels_and_youtube_go_by_keyboard_alone(page: Page, installation: Installation) -> None:
+    installation.youtube("faults/reset", now=True)
+    sign_up(page, "by-hand@example.org")
+    connect_a_channel(page)
+    look_at_quota_and_client(page)
+    describe_a_stream_for_youtube(page)
+    follow_a_playlist_of_youtube(page)
