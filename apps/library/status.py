@@ -12,7 +12,6 @@ from django.utils.translation import ngettext
 from apps.library.models import (
     UPLOAD_LIFETIME,
     Asset,
-    AssetKind,
     AssetState,
     Failable,
     Rendition,
@@ -59,9 +58,8 @@ def asset_status(asset: Asset) -> Status:
         return _failed(asset, _("Cannot be used"))
     renditions = list(asset.renditions.all())
     if not renditions:
-        if asset.kind == AssetKind.AUDIO:
-            return Status("success", _("Checked"))
-        return Status("neutral", _("Not prepared"), _("It is prepared when a stream needs it."))
+        # Every file gets a format once it is checked, a moment later: the page asks on until then.
+        return Status("busy", _("Waiting"))
     states = [rendition_status(rendition) for rendition in renditions]
     for status in states:
         if status.is_busy:

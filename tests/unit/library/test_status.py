@@ -113,3 +113,10 @@ def test_a_format_exists_once_per_file(asset):
 def test_an_upload_never_has_more_than_its_length(asset):
     with pytest.raises(IntegrityError), transaction.atomic():
         Upload.objects.create(asset=asset, length=5, offset=6, expires_at=timezone.now())
+
+
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_a_file_that_was_just_checked_is_still_asked_about(asset, kind):
+    """Its format is asked for a moment later; a page that stopped asking would never know."""
+    Asset.objects.filter(pk=asset.pk).update(kind=kind)
+    assert (read(asset).tone, read(asset).label) == ("busy", "Waiting")
