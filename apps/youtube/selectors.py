@@ -50,10 +50,18 @@ def show_of(subject: UUID) -> Show | None:
     return with_age(show, timezone.now()) if show is not None else None
 
 
-def wanted_shows(channel: Channel) -> list[Show]:
-    """What shall be live on a channel, and whether what is known of it is old."""
+def wanted_shows(channel: Channel) -> list[tuple[Show, Broadcast | None]]:
+    """What shall be live on a channel, with what viewers see of it: two queries for all.
+
+    Of two that are live while one follows the other it is the newer one.
+    """
     now = timezone.now()
-    return [with_age(show, now) for show in channel.shows.filter(is_wanted=True)]
+    shows = list(channel.shows.filter(is_wanted=True))
+    rows = Broadcast.objects.filter(show__in=shows, ended_at__isnull=True)
+    seen: dict[UUID | None, Broadcast] = {}
+    for row in sorted(rows, key=lambda row: (row.lifecycle == "live", row.created_at)):
+        seen[row.show_id] = row
+    return [(with_age(show, now), seen.get(show.pk)) for show in shows]
 
 
 def with_age(show: Show, now: datetime) -> Show:

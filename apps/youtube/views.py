@@ -162,9 +162,7 @@ def channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             "workspace": found.workspace,
             "channel": found,
             "advice": connecting.advice_of(found),
-            "shows": [
-                (show, selectors.shown_broadcast(show)) for show in selectors.wanted_shows(found)
-            ],
+            "shows": selectors.wanted_shows(found),
             "broadcasts": selectors.recent_broadcasts(found),
             "standing": quota.standing(found.project),
             "may_connect": found.role >= Role.OWNER,

@@ -1,4 +1,4 @@
-"""What a sweep asks of the database: the same for five streams and for twenty."""
+"""What sweeps and pages ask of the database: the same for a few streams and for twenty."""
 
 import pytest
 from django.db import connection
@@ -25,6 +25,23 @@ def quiet_sweep(stage):
     assert not Broadcast.objects.filter(is_suspect=True).exists()
     assert not Show.objects.filter(look_at__isnull=False).exists()
     return [one["sql"] for one in queries]
+
+
+def test_the_page_of_a_channel_costs_the_same_for_one_stream_and_for_twenty(
+    stage, live, workspace, alice, as_alice
+):
+    def cost():
+        with CaptureQueriesContext(connection) as queries:
+            page = as_alice.get(live.channel.get_absolute_url()).content.decode()
+        return len(queries), page.count("Watch Rain")
+
+    # What a session or a cache needs once is not the page's.
+    cost()
+    one, links = cost()
+    assert links == 1
+    many(stage, live, workspace, alice, 20)
+    Show.objects.update(channel=live.channel)
+    assert cost() == (one, 20)
 
 
 def test_a_quiet_sweep_costs_the_same_for_five_streams_and_for_twenty(
