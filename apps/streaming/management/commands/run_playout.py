@@ -33,6 +33,7 @@ from apps.streaming.engine import (
 )
 from apps.streaming.stream_manager import CHANNEL
 from playout import __version__
+from playout.lines import never_wait_for_stderr
 from playout.node import control
 from playout.node.memory import DiskMemory
 from playout.node.peers import PeerService
@@ -58,6 +59,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, capacity: int = 2000, **options: Any) -> None:
         """Be the node."""
+        # A log that nobody reads must not cost the leases.
+        never_wait_for_stderr()
         directory = Path(settings.DATA_DIR) / "node"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _only_one(directory):

@@ -24,6 +24,7 @@ from typing import Protocol
 
 from playout import __version__, clock
 from playout.errors import NodeProtocolError, PlayoutError
+from playout.lines import LineHandler, LineWriter
 from playout.node.deadline import Deadline
 from playout.node.journal import Journal
 from playout.node.messages import (
@@ -434,7 +435,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ca-file")
     parser.add_argument("--release", default=__version__)
     args = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s pump %(message)s")
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s pump %(message)s",
+        handlers=[LineHandler(LineWriter(2))],
+    )
     lock = (args.directory / f"{args.name}.lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

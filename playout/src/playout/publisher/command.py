@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from playout import clock
 from playout.errors import AddressInvalid, PlayoutError, ProgrammeError, TracksDisagree
+from playout.lines import LineHandler, LineWriter
 from playout.publisher import programme_file
 from playout.publisher.address import Address, parse_address
 from playout.publisher.output import Output, OutputOptions
@@ -31,6 +33,8 @@ from playout.timeline.programme import Programme
 
 KEY_VARIABLE = "PLAYOUT_KEY"
 _STATUS_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 2.0
+"""Whoever reads what we say has so long to take the rest of it."""
 _CONNECT_SECONDS = 1.0
 """A programme whose epoch is to come connects so long before it."""
 _EDIT_LEAD_MS = 3000
@@ -214,7 +218,10 @@ class _Edits:
 class _Console:
     """Tells a person, or a program, what the output to `destination` is doing."""
 
-    def __init__(self, *, as_json: bool, destination: str, is_one_of_many: bool) -> None:
+    def __init__(
+        self, lines: LineWriter, *, as_json: bool, destination: str, is_one_of_many: bool
+    ) -> None:
+        self._lines = lines
         self._json = as_json
         self._destination = destination
         self._prefix = f"{destination}: " if is_one_of_many else ""
@@ -314,15 +321,18 @@ class _Console:
     def _say(self, event: str, text: str, *, quiet: bool = False, **values: object) -> None:
         if self._json:
             said = {"event": event, "text": text, "destination": self._destination, **values}
-            print(json.dumps(said), flush=True)  # noqa: T201
+            self._lines.write(json.dumps(said) + "\n")
         elif quiet:
             if sys.stderr.isatty():
-                sys.stderr.write(f"\r\x1b[K{self._prefix}{text}")
-                sys.stderr.flush()
+                self._lines.write(f"\r\x1b[K{self._prefix}{text}")
         else:
             start = "\r\x1b[K" if sys.stderr.isatty() else ""
-            sys.stderr.write(f"{start}{self._prefix}{text}\n")
-            sys.stderr.flush()
+            self._lines.write(f"{start}{self._prefix}{text}\n")
+
+
+def _left_out_as_json(count: int) -> str:
+    text = f"{count} events were left out here: nobody read them in time."
+    return json.dumps({"event": "left_out", "text": text, "count": count}) + "\n"
 
 
 async def _run_from_epoch(output: Output, ahead_ns: int, stopped: asyncio.Event) -> None:
@@ -354,10 +364,16 @@ async def _air(
         end_frame=end_frame,
         prefetch=Prefetch(),
     )
+    # What the engine itself has to say comes the same way: a write to a full pipe would wait.
+    logging.basicConfig(level=logging.WARNING, handlers=[LineHandler(LineWriter(2))])
     shelf, wheel = Shelf(), Wheel(options.pace.tick, crowd=options.pace.crowd)
+    lines = LineWriter(1, notice=_left_out_as_json) if args.json else LineWriter(2)
     consoles = [
         _Console(
-            as_json=args.json, destination=_name_of(address), is_one_of_many=len(addresses) > 1
+            lines,
+            as_json=args.json,
+            destination=_name_of(address),
+            is_one_of_many=len(addresses) > 1,
         )
         for address in addresses
     ]
@@ -404,6 +420,7 @@ async def _air(
     await asyncio.gather(*running)
     for output, console in zip(outputs, consoles, strict=True):
         console.summary(output)
+    await asyncio.to_thread(lines.flush, _LAST_WORDS_SECONDS)
     if any(console.failure is None or console.was_on_air for console in consoles):
         return 0
     failure = next(console.failure for console in consoles if console.failure is not None)
