@@ -344,7 +344,7 @@ def with_cards(programme: Programme, ready: Iterable[CardRow], *, now_ns: int) -
 
     def place(window: titles.Window) -> tuple[str, int] | None:
         work = window.work
-        begin = programme.epoch_ns + frame_ns(window.begin, rate)
+        begin = programme.epoch_ns + frame_ns(window.since, rate)
         for row in known.get((work.video, cleaned(work.title)), ()):
             at = (work.group - row.group) * gop
             in_time = row.ready_at is not None and to_ns(row.ready_at) + CARD_LEAD_NS <= begin

@@ -117,6 +117,21 @@ def test_a_card_is_shown_only_when_every_node_can_have_heard_of_it():
     assert card_at(shown, round(30 * song) + GOP) is None
 
 
+def test_a_title_is_not_begun_in_the_middle_because_its_card_came_between_two_passes():
+    # The song begins at 199.7 s; the clip of 8 s begins anew at 200 s and at 208 s.
+    programme = radio("One", "Two", clip_seconds=8)
+    song = 43 * 200 * 1024 / 44100
+    fresh = [Card("c2", "loop", "Two", 0, 240, EPOCH + timedelta(seconds=song - 55))]
+    shown = schedule.with_cards(programme, fresh, now_ns=at(song - 50))
+    pieces = [card for card in shown.cards if card.begin < 30 * 2 * song]
+    assert pieces == []
+    ready = [Card("c2", "loop", "Two", 0, 240)]
+    shown = schedule.with_cards(programme, ready, now_ns=at(song - 50))
+    pieces = [card for card in shown.cards if card.begin < 30 * 2 * song]
+    assert len(pieces) > 1
+    assert sum(card.end - card.begin for card in pieces) == 5 * GOP
+
+
 def test_without_music_of_its_own_nothing_is_shown():
     film = schedule.programme(
         epoch=EPOCH, profile=PROFILE,

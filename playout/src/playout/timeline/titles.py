@@ -43,6 +43,8 @@ class Window:
     begin: int
     """Video frame since the epoch."""
     work: Work
+    since: int = 0
+    """Where its sound begins: the same for all pieces of one title."""
 
 
 def windows(
@@ -92,7 +94,7 @@ def _windows(
             # Whole groups only: the next sound has a title of its own.
             end = first + max(0, last - first) // gop * gop
         if first < end:
-            yield Window(first, Work(video, group, end - first, title, clip))
+            yield Window(first, Work(video, group, end - first, title, clip), begin)
             left -= end - first
             frame = end
             if end == last or end < placement.end:
