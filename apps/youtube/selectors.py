@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Workspace
@@ -50,17 +50,20 @@ def show_of(subject: UUID) -> Show | None:
     return with_age(show, timezone.now()) if show is not None else None
 
 
-def wanted_shows(channel: Channel) -> list[tuple[Show, Broadcast | None]]:
-    """What shall be live on a channel, with what viewers see of it: two queries for all.
+def wanted_shows(
+    channel: Channel, rows: Iterable[Broadcast]
+) -> list[tuple[Show, Broadcast | None]]:
+    """What shall be live on a channel, with what viewers see of it: one query for all.
 
-    Of two that are live while one follows the other it is the newer one.
+    `rows` are the channel's broadcasts (`noted_broadcasts`). Of two that are live while one follows
+    the other it is the newer one.
     """
     now = timezone.now()
-    shows = list(channel.shows.filter(is_wanted=True))
-    rows = Broadcast.objects.filter(show__in=shows, ended_at__isnull=True)
     seen: dict[UUID | None, Broadcast] = {}
     for row in sorted(rows, key=lambda row: (row.lifecycle == "live", row.created_at)):
-        seen[row.show_id] = row
+        if row.ended_at is None:
+            seen[row.show_id] = row
+    shows = channel.shows.filter(is_wanted=True)
     return [(with_age(show, now), seen.get(show.pk)) for show in shows]
 
 
@@ -150,9 +153,16 @@ def audiences_of(
     return [audience.between(hours, start, end) for start, end in spans]
 
 
-def recent_broadcasts(channel: Channel, *, most: int = 20) -> list[Broadcast]:
-    """The last ones of a channel, newest first."""
-    return list(channel.broadcasts.exclude(youtube_id="").order_by("-created_at")[:most])
+def noted_broadcasts(channel: Channel, *, most: int = 20) -> list[Broadcast]:
+    """The last ones of a channel and all that are not over, newest first: one query."""
+    last = channel.broadcasts.exclude(youtube_id="").order_by("-created_at")[:most]
+    rows = channel.broadcasts.filter(Q(ended_at__isnull=True) | Q(pk__in=last.values("pk")))
+    return list(rows.order_by("-created_at"))
+
+
+def recent(rows: Iterable[Broadcast], *, most: int = 20) -> list[Broadcast]:
+    """The first of them that YouTube knows."""
+    return [row for row in rows if row.youtube_id][:most]
 
 
 def open_alerts(workspace: Workspace) -> list[Alert]:

@@ -155,6 +155,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 def channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     """One channel: its access, whether it may go live, what is and was live."""
     found = get_channel_for(request.user, channel_id)
+    broadcasts = selectors.noted_broadcasts(found)
     return render(
         request,
         "youtube/channel.html",
@@ -162,8 +163,8 @@ def channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             "workspace": found.workspace,
             "channel": found,
             "advice": connecting.advice_of(found),
-            "shows": selectors.wanted_shows(found),
-            "broadcasts": selectors.recent_broadcasts(found),
+            "shows": selectors.wanted_shows(found, broadcasts),
+            "broadcasts": selectors.recent(broadcasts),
             "standing": quota.standing(found.project),
             "may_connect": found.role >= Role.OWNER,
             "may_edit": found.role >= Role.EDITOR,

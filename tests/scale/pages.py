@@ -6,6 +6,7 @@ from apps.accounts.models import Workspace
 from apps.library.models import Asset
 from apps.library.selectors import asset_page
 from apps.streaming.models import Playlist, Stream
+from apps.youtube.models import Channel
 
 MOST_QUERIES = 6
 """Of a page, whatever the rows; reading session, user and workspaces counts."""
@@ -15,6 +16,7 @@ def pages_of(workspace: Workspace, stream: Stream) -> dict[str, str]:
     """Addresses by name."""
     asset = Asset.objects.filter(workspace=workspace).order_by("-created_at", "-pk")[0]
     playlist = Playlist.objects.filter(workspace=workspace).order_by("name")[0]
+    channel = Channel.objects.filter(workspace=workspace).order_by("-created_at")[0]
     here = f"?workspace={workspace.slug}"
     middle = asset_page(workspace).older
     return {
@@ -35,6 +37,10 @@ def pages_of(workspace: Workspace, stream: Stream) -> dict[str, str]:
         "playlists": f"/playlists/{here}",
         "playlist": f"/playlists/{playlist.pk}/",
         "playlist, choices": f"/playlists/{playlist.pk}/choices/?q=night",
+        "channels": f"/channels/{here}",
+        "channel": f"/channels/{channel.pk}/",
+        "channels, quota": f"/channels/quota/{here}",
+        "stream, on YouTube": f"/streams/{stream.pk}/youtube/",
         "settings": f"/settings/{here}",
         "team": f"/settings/team/{here}",
         "security": "/settings/security/",

@@ -21,6 +21,8 @@ from apps.streaming.models import (
     State,
     Stream,
 )
+from apps.youtube import quota
+from apps.youtube.models import OPERATOR, Broadcast, Channel, QuotaEntry, Show
 
 PROFILE = "480p30-economy@1"
 BATCH = 500
@@ -151,4 +153,55 @@ def large(owner: User, *, rows: int = 10_000) -> tuple[Workspace, Stream]:
     workspace = owner.workspaces.get()
     stream = fill(workspace, assets=rows, streams=max(1, rows // 10), playlists=max(1, rows // 50))
     assert stream is not None
+    _broadcasts(workspace)
     return workspace, stream
+
+
+def _broadcasts(workspace: Workspace, *, shows: int = 20, over: int = 100) -> None:
+    """A channel with so many streams that are live, and so many broadcasts that are over."""
+    now = timezone.now()
+    # A row is created when it is written, and ends after that.
+    end = now + timedelta(minutes=5)
+    channel = Channel.objects.create(
+        workspace=workspace, youtube_id=f"UC{uuid.uuid4().hex[:22]}", title="Night Harbour",
+        state_since=now,
+    )  # fmt: skip
+    streams = Stream.objects.filter(workspace=workspace).exclude(
+        pk__in=Show.objects.values("subject")
+    )
+    made = [
+        Show(
+            workspace=workspace, channel=channel, subject=stream.pk, name=stream.title,
+            is_wanted=True, on_air="live", on_air_at=now, seen_at=now,
+        )
+        for stream in streams.order_by("title")[:shows]
+    ]  # fmt: skip
+    _insert(Show, made)
+
+    def broadcast(show: Show, number: int, **values: Any) -> Broadcast:
+        begun = now - timedelta(hours=number + 1)
+        return Broadcast(
+            workspace=workspace, channel=channel, show=show, reason="start", title=show.name,
+            youtube_id=uuid.uuid4().hex[:11], privacy="public", scheduled_start=begun,
+            live_at=begun, **values,
+        )  # fmt: skip
+
+    live = [broadcast(show, n, lifecycle="live", is_bound=True) for n, show in enumerate(made)]
+    ended = [
+        broadcast(
+            made[n % len(made)], shows + n, lifecycle="complete", ended_at=end, is_wanted=False
+        )
+        for n in range(over)
+    ]
+    _insert(Broadcast, [*live, *ended])
+    QuotaEntry.objects.bulk_create(
+        [
+            QuotaEntry(
+                project=OPERATOR, day=quota.day_of(now), workspace=workspace, method=method,
+                units=50, calls=1,
+            )
+            for method in ("liveBroadcasts.insert", "liveBroadcasts.transition", "videos.list")
+        ],
+        # A day has one row for each, however often the workspace is filled.
+        ignore_conflicts=True,
+    )  # fmt: skip
