@@ -103,4 +103,8 @@ def table(found: dict[str, Any]) -> str:
         rows.append(f"ffmpeg takes {found['ratio_to_ffmpeg']:g} times the CPU of the pump")
     if found["ratio_to_c"] is not None:
         rows.append(f"the pump takes {found['ratio_to_c']:g} times the CPU of bare C")
+    if found.get("ratio_to_c_in_rhythm") is not None:
+        rows.append(
+            f"bare C that sends as seldom as the pump in a crowd: {found['ratio_to_c_in_rhythm']:g}"
+        )
     return "\n".join(rows)

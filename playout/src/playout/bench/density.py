@@ -70,23 +70,28 @@ def _measure(options: DensityOptions, directory: Path, say: Say) -> dict[str, An
         if options.with_ffmpeg:
             ffmpeg = measure_ffmpeg(receiver, media, options.streams, options.seconds, say)
             _wait_until_empty(receiver)
-        bare = None
+        bare = bare_in_rhythm = None
         sender = build("sender", directory, tls=options.tls) if sink is not None else None
         if sender is not None:
             pace = Pace()
-            # The rhythm of the pump with so many streams.
-            tick_ms = pace.tick * (2 if options.streams > pace.crowd else 1)
-            lead_ms = pace.lead
-            wire, schedule = write_wire(media, directory, tick_ms=tick_ms)
-            bare = measure_sender(
-                sender, receiver, wire, schedule, options.streams, options.seconds,
-                tick_ms=tick_ms, lead_ms=lead_ms, certificate=certificate, say=say,
-            )  # fmt: skip
+
+            def send_bare(tick_ms: int) -> Figures:
+                wire, schedule = write_wire(media, directory, tick_ms=tick_ms)
+                return measure_sender(
+                    sender, receiver, wire, schedule, options.streams, options.seconds,
+                    tick_ms=tick_ms, lead_ms=pace.lead, certificate=certificate, say=say,
+                )  # fmt: skip
+
+            bare = send_bare(pace.tick)
+            if options.streams > pace.crowd:
+                # What the pump gains by sending half as often, anybody could.
+                _wait_until_empty(receiver)
+                bare_in_rhythm = send_bare(2 * pace.tick)
     for name, found in (("pump", pump), ("ffmpeg", ffmpeg), ("C sender", bare)):
         doubt = doubts(found, media.mbps)
         if doubt:
             say(f"{name}: {doubt}")
-    return result(options, pump, ffmpeg, bare)
+    return result(options, pump, ffmpeg, bare, bare_in_rhythm)
 
 
 def doubts(found: Figures | dict[str, Any] | None, mbps: float) -> str:
@@ -100,9 +105,17 @@ def doubts(found: Figures | dict[str, Any] | None, mbps: float) -> str:
 
 
 def result(
-    options: DensityOptions, pump: dict[str, Any], ffmpeg: Figures | None, bare: Figures | None
+    options: DensityOptions,
+    pump: dict[str, Any],
+    ffmpeg: Figures | None,
+    bare: Figures | None,
+    bare_in_rhythm: Figures | None = None,
 ) -> dict[str, Any]:
-    """The figures with their ratios; a ratio is null where there is nothing to compare with."""
+    """The figures with their ratios; a ratio is null where there is nothing to compare with.
+
+    The bare sender sends each stream every 250 ms; `c_sender_in_rhythm` is the same program sending
+    as seldom as a pump does in a crowd.
+    """
 
     def ratio(
         above: dict[str, Any] | Figures | None, below: dict[str, Any] | Figures | None
@@ -119,6 +132,14 @@ def result(
         "c_sender": bare,
         "ratio_to_ffmpeg": ratio(ffmpeg, pump),
         "ratio_to_c": ratio(pump, bare),
+        **(
+            {
+                "c_sender_in_rhythm": bare_in_rhythm,
+                "ratio_to_c_in_rhythm": ratio(pump, bare_in_rhythm),
+            }
+            if bare_in_rhythm is not None
+            else {}
+        ),
         **({"unique_media": options.unique_media_bytes} if options.unique_media_bytes else {}),
     }
 
