@@ -393,9 +393,11 @@ class World:
             # Nothing here reads the wall clock: what runs must not notice.
             self.clock.step_wall(chance.choice((3600, -3600, 315_360_000)) * SECOND)
         else:
-            node.pumps.starting_until_ns = node.clock_ns() + int(seconds * SECOND)
-            node.pumps.outputs.clear()
-            self._trouble(name, seconds, lambda: None)
+            pumps = node.pumps
+            pumps.starting_until_ns = node.clock_ns() + int(seconds * SECOND)
+            pumps.outputs.clear()
+            # It may be healed before its time.
+            self._trouble(name, seconds, lambda: setattr(pumps, "starting_until_ns", 0))
 
     # -- judging as it goes -----------------------------------------------------------------
 
