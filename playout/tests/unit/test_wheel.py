@@ -175,3 +175,19 @@ def test_when_the_crowd_thins_out_each_has_every_turn_again():
     timers.advance(1)
     assert {round(b - a, 3) for a, b in itertools.pairwise(seen)} == {0.1}
     assert not wheel.is_crowded
+
+
+def test_a_crowd_stays_in_the_slots_it_has_until_thirty_take_their_turn_together():
+    timers, times = Timers(), []
+    wheel = Wheel(100, slots=10, share=1, crowd=4, timers=timers)
+    for _ in range(200):
+        wheel.add(lambda now: times.append(round(now, 3)))
+    timers.advance(0.2)
+    together = [times.count(moment) for moment in sorted(set(times))]
+    assert len(times) == 200
+    assert set(together) == {20}
+    for _ in range(100):
+        wheel.add(lambda now: times.append(round(now, 3)))
+    times.clear()
+    timers.advance(0.2)
+    assert {times.count(moment) for moment in times} == {30}
