@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 import random
 import tempfile
@@ -587,10 +588,6 @@ class Air:
             if id(socket.peer) in flipped
         }  # fmt: skip
         off = [Span(s.begin_ns, s.end_ns + int(LEASE * SECOND)) for s in self.off]
-        calm = LONGEST_CALM_GAP_SECONDS
-        if self.rotate_after is not None:
-            # The lead is a twentieth, round trips are not: a planned change takes longer than it.
-            calm = LONGEST_CALM_CHANGE_SECONDS
         for key in self.keys:
             sessions = self.ingest.of(key)
             found += history.one_at_a_time(sessions)
@@ -599,9 +596,10 @@ class Air:
                 sessions,
                 begin_ns=self._start_ns,
                 end_ns=self.ended_ns,
-                longer_than_ns=int(calm * SECOND),
+                longer_than_ns=int(LONGEST_CALM_GAP_SECONDS * SECOND),
             )
-            found += history.excused(gaps, [*self.excuses, *off], slack_ns=SECOND // 20)
+            excuses = [*self.excuses, *off, *self._changes(sessions)]
+            found += history.excused(gaps, excuses, slack_ns=SECOND // 20)
             for session in sessions:
                 if session.number in spoilt:
                     continue
@@ -627,6 +625,21 @@ class Air:
     def _blurred(self) -> list[Span]:
         """A missing track leaves sound off the grid for as long."""
         return [Span(s.begin_ns - SECOND, s.end_ns + 6 * SECOND) for _, s in self.damage]
+
+    def _changes(self, sessions: list[SessionRecord]) -> list[Span]:
+        """The planned changes of connection among `sessions` of one key, which take a moment.
+
+        The lead is a twentieth of production's, round trips are not: it does not bridge them.
+        """
+        delivering = [session for session in sessions if session.last_media_ns is not None]
+        delivering.sort(key=lambda session: session.last_media_ns or 0)
+        return [
+            Span(last, last + int(LONGEST_CALM_CHANGE_SECONDS * SECOND), "planned change")
+            for session, following in itertools.pairwise(delivering)
+            if (last := session.last_media_ns) is not None
+            and session.end == "unpublished"
+            and self._origin_ms(session) != self._origin_ms(following)
+        ]
 
     def reconnects(self) -> list[float]:
         """Seconds from each broken connection to the next picture, where nothing else was wrong."""
