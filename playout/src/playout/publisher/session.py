@@ -46,6 +46,9 @@ WINDOW_SECONDS = 2
 """The ingest is asked to acknowledge two seconds of media: proof comes soon, at little cost."""
 BURST_BYTES = 256 << 10
 """What a session may begin with; the rest of its lead follows at the rate of catching up."""
+READ_BYTES = 64 << 10
+"""What is read of an ingest in one turn; no ingest says so much, but one that floods must not keep
+the loop, on which all other streams of the pump wait."""
 ACKS_OF_A_HABIT = 3
 """Some servers acknowledge once and never again; only a habit that breaks off means a stall."""
 _KEY_CODES = frozenset(
@@ -174,6 +177,7 @@ class Session:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._ticking = False
         self._writing = False
+        self._is_flooded = False
         self._stopping = False
         self._last_tick_ms = 0
         self._media_from = 0
@@ -259,8 +263,11 @@ class Session:
             async with asyncio.timeout(self._limits.answer):
                 while self._stream_id == 0 and not self._stopping:
                     self._send_control()
-                    await self._readable()
-                    self._read()
+                    if self._is_flooded:
+                        await asyncio.sleep(self._wheel.tick_seconds)
+                    else:
+                        await self._readable()
+                    self._is_flooded = not self._read()
         except TimeoutError as error:
             raise IngestTimeout(
                 f"{self._address.host} did not answer the RTMP {self._step()} in time."
@@ -320,7 +327,8 @@ class Session:
         )
         # A great lead is built up over the first ticks: a thousand at once would be a flood.
         feed.take(min(now_ms + pace.lead, feed.sent_until_ms + self._opening_ms), opening)
-        self._loop.add_reader(self._transport.fileno(), self._on_readable)
+        if not self._is_flooded:
+            self._loop.add_reader(self._transport.fileno(), self._on_readable)
         try:
             self._send(opening)
         except TrackUnreadable as error:
@@ -375,6 +383,12 @@ class Session:
             self._sample(now)
         if not self._may_send():
             raise LeaseLost("This node may no longer publish the stream.")
+        if self._is_flooded:
+            self._is_flooded = False
+            self._loop.add_reader(self._transport.fileno(), self._on_readable)
+            self._on_readable()
+            if not self._ticking:
+                return
         now_ms, feed = self._now_ms(), self._feed
         last_tick_ms, self._last_tick_ms = self._last_tick_ms, now_ms
         if self._writing:
@@ -461,20 +475,27 @@ class Session:
 
     def _on_readable(self) -> None:
         try:
-            self._read()
+            if not self._read():
+                # What is left waits for the next tick, and the far end with it.
+                self._is_flooded = True
+                self._loop.remove_reader(self._transport.fileno())
             self._send_control()
         except PlayoutError as error:
             self._finish(error)
 
-    def _read(self) -> None:
-        while True:
+    def _read(self) -> bool:
+        """Act on what has arrived; False when more of it waits than one turn may read."""
+        left = READ_BYTES
+        while left > 0:
             data = self._transport.receive()
             if data is None:
-                return
+                return True
             if not data:
                 raise self._closed()
+            left -= len(data)
             for event in self._rtmp.receive(data):
                 self._take(event)
+        return False
 
     def _closed(self) -> IngestError:
         if self._rtmp.state is PublisherState.REQUESTING_PUBLISH:
@@ -626,6 +647,8 @@ class Session:
                     while (data := transport.receive()) is not None:
                         if not data:
                             return True
+                        # One that talks on and on is left when the patience is over.
+                        await asyncio.sleep(0)
         end = self._loop.time() + self._patience.farewell - patience
         with contextlib.suppress(OSError):
             while True:

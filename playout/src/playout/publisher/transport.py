@@ -94,7 +94,10 @@ class Transport(Protocol):
         ...
 
     def receive(self) -> bytes | None:
-        """What has arrived; None for nothing yet, b"" for the end."""
+        """What has arrived, or a part of it; None for nothing yet, b"" for the end.
+
+        Call it until it gives None: what it keeps itself does not show at `fileno`.
+        """
         ...
 
     def fileno(self) -> int:
@@ -342,19 +345,19 @@ class TlsTransport(_Socket):
 
     def receive(self) -> bytes | None:
         """See `Transport`."""
-        with contextlib.suppress(BlockingIOError, InterruptedError):
-            try:
-                data = self._socket.recv(_READ_BYTES)
-            except OSError as error:
-                if isinstance(error, BlockingIOError | InterruptedError):
-                    raise
-                raise _lost(error) from error
-            if data:
-                self._incoming.write(data)
-            else:
-                self._incoming.write_eof()
         try:
-            clear = self._tls.read(_READ_BYTES)
+            clear = self._decrypt()
+            if clear is None and self._fetch():
+                clear = self._decrypt()
+        finally:
+            if self._outgoing.pending:
+                self._flush_encrypted()
+        return clear
+
+    def _decrypt(self) -> bytes | None:
+        """What can be read without the socket; a record at most."""
+        try:
+            return self._tls.read(_READ_BYTES)
         except ssl.SSLWantReadError:
             return None
         except ssl.SSLZeroReturnError:
@@ -363,10 +366,20 @@ class TlsTransport(_Socket):
             return b""
         except ssl.SSLError as error:
             raise ConnectionLost("The encrypted connection broke.") from error
-        finally:
-            if self._outgoing.pending:
-                self._flush_encrypted()
-        return clear
+
+    def _fetch(self) -> bool:
+        """Take from the kernel, but only once all that was taken before is read."""
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            raise _lost(error) from error
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        return True
 
     def unsent_bytes(self) -> int:
         """See `Transport`."""
