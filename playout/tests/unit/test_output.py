@@ -276,6 +276,32 @@ def test_two_legs_change_at_the_same_join_and_agree_on_every_time(simulate) -> N
     simulate(test)
 
 
+def test_it_stops_at_once_when_the_ingest_has_not_said_a_word(simulate) -> None:
+    async def test(world: World) -> None:
+        world.ingest.manners.answers = False
+        world.start()
+        await asyncio.sleep(3)
+        asked = world.loop.time()
+        await world.stop()
+        assert world.loop.time() - asked < 0.1
+        assert world.heard[0].times("lost") == []
+
+    simulate(test)
+
+
+def test_it_stops_within_two_seconds_when_the_ingest_takes_nothing(simulate) -> None:
+    async def test(world: World) -> None:
+        world.start()
+        await asyncio.sleep(5)
+        world.network.change("ingest", lost_up=True, lost_down=True)
+        await asyncio.sleep(4)
+        asked = world.loop.time()
+        await world.stop()
+        assert world.loop.time() - asked < 2.1
+
+    simulate(test)
+
+
 def test_an_output_that_is_not_publishing_has_nothing_to_change(simulate) -> None:
     async def test(world: World) -> None:
         world.network.change("ingest", refuses=True)

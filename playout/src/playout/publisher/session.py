@@ -56,6 +56,10 @@ _KEY_CODES = frozenset(
      "NetConnection.Connect.Rejected")
 )  # fmt: skip
 
+_NOT_ASKED = frozenset(
+    (PublisherState.HANDSHAKING, PublisherState.CONNECTING, PublisherState.CREATING_STREAM)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -179,6 +183,7 @@ class Session:
         self._writing = False
         self._is_flooded = False
         self._stopping = False
+        self._wake: Callable[[], None] = lambda: None
         self._last_tick_ms = 0
         self._media_from = 0
         self._sent_at_ack = 0
@@ -211,7 +216,8 @@ class Session:
             if not self._stopping:
                 self._begin()
                 await self._over
-            polite = True
+            # One that was not even asked to publish has nothing to be told.
+            polite = self._rtmp.state not in _NOT_ASKED
             if self.gives_way_at is not None and not self._stopping:
                 patience = self._patience.handover
         finally:
@@ -235,10 +241,19 @@ class Session:
         self.unsent_bytes = self._transport.unsent_bytes()
 
     def stop(self) -> None:
-        """End the session as soon as the message in flight is out; `run` then returns."""
+        """End the session as soon as the message in flight is out; `run` then returns.
+
+        An ingest that does not take it has `Patience.farewell` seconds for that.
+        """
         self._stopping = True
+        self._wake()
         if self._media_from and not self._writing:
             self._finish(None)
+        elif self._media_from:
+            self._loop.call_later(self._patience.farewell, self._leave_unfinished)
+
+    def _leave_unfinished(self) -> None:
+        self._finish(ConnectionLost(f"{self._address.host} did not take the end of the stream."))
 
     def rotate(self) -> bool:
         """Give way to a successor before the next key frame; False when it is not publishing.
@@ -284,6 +299,7 @@ class Session:
             if not ready.done():
                 ready.set_result(None)
 
+        self._wake = wake
         self._loop.add_reader(descriptor, wake)
         try:
             await ready
