@@ -235,6 +235,63 @@ class TestTheClient:
         assert told == [StatusReceived("NetStream.Publish.Idle", "status", "Hm.")]
         assert publisher.state is PublisherState.PUBLISHING
 
+    @pytest.mark.parametrize("level", ["status", ""])
+    @pytest.mark.parametrize(
+        "code",
+        ["NetStream.Publish.BadName", "NetStream.Publish.Denied", "NetConnection.Connect.Closed"],
+    )
+    def test_a_refusal_is_known_by_its_code_whatever_its_level(self, code: str, level: str) -> None:
+        publisher, _ = on_air()
+        (told,) = publisher.receive(status(level, code))
+        assert isinstance(told, Rejected)
+        assert told.code == code
+
+    def test_a_server_that_closes_the_connection_ends_the_session(self) -> None:
+        publisher, _ = on_air()
+        payload = Command("close", 0, (None,)).encode()
+        told = publisher.receive(chunks.encode_message(3, 20, 0, 0, payload, 4096))
+        assert told == [Rejected("NetConnection.Connect.Closed", "error", "")]
+
+    def test_the_words_of_a_server_are_one_line_without_escapes(self) -> None:
+        publisher, _ = on_air()
+        words = "\x1b[31mred\r\nplayout air: On air.\x07 \x9b0m \u202egnp"
+        (told,) = publisher.receive(status("error", "NetStream.Failed", words))
+        assert isinstance(told, Rejected)
+        assert told.description == "  [31mred  playout air: On air.   0m  gnp"[1:]
+
+    def test_it_does_not_repeat_the_part_of_a_key_before_its_query(self) -> None:
+        publisher, receiver = make_publisher(stream_name=f"{KEY}?backup=1"), make_receiver()
+        exchange(publisher, receiver)
+        receiver.reject("NetStream.Publish.BadName", f"Stream {KEY} is busy.")
+        told, _ = exchange(publisher, receiver)
+        assert KEY not in repr(told)
+
+    @pytest.mark.parametrize(
+        "argument",
+        [
+            b"\x11\x0a\x0b\x01\x09code\x06\x07abc\x01",
+            b"\x10\x00\x03abc\x00\x00\x09",
+            b"\x03\x00\x00\x05\x00\x00\x09",
+            b"\x08\x00\x00\x00\x01\x00\x01a\x05",
+            b"\x02\x00\x50abc",
+        ],
+        ids=["amf3", "typed object", "empty key", "array without end", "cut off"],
+    )
+    @pytest.mark.parametrize("begin", [b"", b"\x00"], ids=["amf0", "amf3"])
+    def test_what_it_cannot_read_in_a_call_that_is_not_for_it_costs_nothing(
+        self, begin: bytes, argument: bytes
+    ) -> None:
+        publisher, _ = on_air()
+        payload = begin + amf0.encode("onFriendlyNews", 0, None) + argument
+        kind = MessageType.AMF3_COMMAND if begin else MessageType.AMF0_COMMAND
+        assert publisher.receive(chunks.encode_message(3, kind, 0, 0, payload, 4096)) == []
+        assert publisher.state is PublisherState.PUBLISHING
+
+    def test_a_call_without_a_transaction_is_one_that_wants_no_answer(self) -> None:
+        publisher, _ = on_air()
+        payload = amf0.encode("onBWDone", None, None)
+        assert publisher.receive(chunks.encode_message(3, 20, 0, 0, payload, 4096)) == []
+
     def test_it_tells_when_the_server_wants_a_new_connection(self) -> None:
         publisher, _ = on_air()
         told = publisher.receive(

@@ -18,6 +18,7 @@ them.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import struct
 from collections.abc import Mapping
@@ -140,6 +141,16 @@ def decode(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VAL
     values: list[Value] = []
     while reader.position < len(data):
         values.append(reader.value(0))
+    return values
+
+
+def decode_readable(data: bytes) -> list[Value]:
+    """The values in `data` up to the first that `decode` would refuse."""
+    reader = _Reader(data, MAX_DEPTH, MAX_VALUES)
+    values: list[Value] = []
+    with contextlib.suppress(ProtocolViolation):
+        while reader.position < len(data):
+            values.append(reader.value(0))
     return values
 
 

@@ -73,6 +73,13 @@ MAX_HELD_BYTES = 1 << 20
 _WRAP = 1 << 32
 _FLASH_VERSION = "FMLE/3.0 (compatible; playout)"
 _SERVER_VERSION = "FMS/3,0,1,123"
+_REFUSALS = frozenset(
+    ("NetStream.Publish.BadName", "NetStream.Publish.Denied", "NetStream.Publish.Rejected",
+     "NetStream.Publish.Failed", "NetStream.Failed", "NetConnection.Connect.Rejected",
+     "NetConnection.Connect.InvalidApp", "NetConnection.Connect.Failed",
+     "NetConnection.Connect.Closed")
+)  # fmt: skip
+"""Fatal at any level: some servers call everything a `status`, or leave the level out."""
 _CONNECT, _RELEASE, _FC_PUBLISH, _CREATE, _PUBLISH, _FC_UNPUBLISH, _DELETE = range(1, 8)
 
 
@@ -103,6 +110,8 @@ class AcknowledgementCounter:
 
 class _Connection:
     """What both roles share: handshake, chunks, acknowledgements, pings."""
+
+    _is_client = False
 
     def __init__(
         self,
@@ -211,7 +220,8 @@ class _Connection:
         elif message.type == MessageType.SET_PEER_BANDWIDTH:
             self._limit_bandwidth(u32_of(message))
         elif message.type in (MessageType.AMF0_COMMAND, MessageType.AMF3_COMMAND):
-            self._take_command(parse_command(message), message)
+            command = parse_command(message, is_from_server=self._is_client)
+            self._take_command(command, message)
         else:
             self._take_media(message)
 
@@ -284,6 +294,8 @@ class Publisher(_Connection):
     `stream_name` is the stream key: it appears in no event, state or error. `window_ack_size` is
     how often, in bytes, the server is asked to acknowledge. `handshake_random` are 1528 bytes.
     """
+
+    _is_client = True
 
     def __init__(
         self,
@@ -390,7 +402,7 @@ class Publisher(_Connection):
         elif command.name == "onStatus":
             self._take_status(info)
         elif command.name == "close":
-            self._events.append(StatusReceived("NetConnection.Connect.Closed", "status", ""))
+            self._refuse({}, "NetConnection.Connect.Closed")
 
     def _take_result(self, command: Command) -> None:
         if command.transaction_id == _CONNECT and self.state is PublisherState.CONNECTING:
@@ -427,7 +439,7 @@ class Publisher(_Connection):
             self._events.append(
                 ReconnectRequested(text_of(info, "tcUrl"), self._public(info, "description"))
             )
-        elif level == "error":
+        elif level == "error" or code in _REFUSALS:
             self._refuse(info, "NetStream.Failed")
         elif code == "NetStream.Publish.Start" and (
             self.state is PublisherState.REQUESTING_PUBLISH
@@ -457,11 +469,14 @@ class Publisher(_Connection):
         )
 
     def _public(self, info: dict[str, amf0.Value], key: str) -> str:
-        """A text of the server, shortened and without the stream name: servers echo it."""
+        """A text of the server, in one short line and without the stream name: servers echo it."""
         text = text_of(info, key)
-        if self._stream_name:
-            text = text.replace(self._stream_name, "(stream name)")
-        return text[:500]
+        # Many know the stream by what stands before a query.
+        for name in dict.fromkeys((self._stream_name, self._stream_name.partition("?")[0])):
+            if name:
+                text = text.replace(name, "(stream name)")
+        # It ends up in terminals and logs, where a line break or an escape would forge other words.
+        return "".join(each if each.isprintable() else " " for each in text[:500])
 
 
 class Receiver(_Connection):

@@ -96,16 +96,20 @@ def text_of(info: dict[str, amf0.Value], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def parse_command(message: Message) -> Command:
-    """The command in a message of type 17 or 20. Raises `ProtocolViolation`."""
+def parse_command(message: Message, *, is_from_server: bool = False) -> Command:
+    """The command in a message of type 17 or 20. Raises `ProtocolViolation`.
+
+    One from a server ends at the first argument that cannot be read: servers tell their clients
+    many things that are not for a publisher, in types that no publisher needs.
+    """
     payload = message.payload
     if message.type == MessageType.AMF3_COMMAND:
         # Such a message starts with a format byte; 0 means that AMF0 follows.
         payload = payload[1:]
-    values = amf0.decode(payload)
+    values = (amf0.decode_readable if is_from_server else amf0.decode)(payload)
     if not values or not isinstance(values[0], str):
         raise ProtocolViolation("A command does not begin with its name.")
-    transaction = values[1] if len(values) > 1 else 0.0
+    transaction = values[1] if len(values) > 1 and values[1] is not None else 0.0
     if isinstance(transaction, bool) or not isinstance(transaction, int | float):
         raise ProtocolViolation("A command has no transaction number.")
     return Command(values[0], float(transaction), tuple(values[2:]))
