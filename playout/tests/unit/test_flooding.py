@@ -1,4 +1,4 @@
-"""An ingest that talks on and on costs the other streams of the pump nothing, and keeps no memory."""
+"""An ingest that talks on and on costs other streams nothing, and fills no memory."""
 
 from __future__ import annotations
 

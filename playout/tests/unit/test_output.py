@@ -20,7 +20,9 @@ from playout.publisher.output import Output, OutputOptions
 from playout.pump.aired import Substitution
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
+from playout.rtmp import chunks
 from playout.rtmp.events import MessageKind
+from playout.rtmp.messages import Command, MessageType
 from playout.testing.network import SimulatedNetwork
 from playout.testing.recording import Arrival, SessionRecord, digest_of
 from playout.testing.simulated_ingest import SimulatedIngest
@@ -298,6 +300,37 @@ def test_it_stops_within_two_seconds_when_the_ingest_takes_nothing(simulate) -> 
         asked = world.loop.time()
         await world.stop()
         assert world.loop.time() - asked < 2.1
+
+    simulate(test)
+
+
+def test_a_key_refused_after_a_long_outage_is_tried_again_after_two_seconds(simulate) -> None:
+    async def test(world: World) -> None:
+        world.network.change("ingest", refuses=True)
+        world.start()
+        await asyncio.sleep(60)
+        world.ingest.manners.refused.add("key")
+        world.network.change("ingest", refuses=False)
+        await asyncio.sleep(120)
+        waits = [wait for code, wait in world.heard[0].details("lost") if code.endswith("rejected")]
+        bases = [2, 5, 10, 30]
+        assert all(base <= w <= 1.1 * base for base, w in zip(bases, waits[:4], strict=True))
+        world.ingest.manners.refused.clear()
+
+    simulate(test)
+
+
+def test_an_ingest_that_ends_the_stream_is_asked_again(simulate) -> None:
+    async def test(world: World) -> None:
+        world.start()
+        await asyncio.sleep(5)
+        ((_, socket),) = world.ingest.socket_of.items()
+        info = {"level": "status", "code": "NetStream.Unpublish.Success"}
+        command = Command("onStatus", 0, (None, info)).encode()
+        said = chunks.encode_message(3, MessageType.AMF0_COMMAND, 1, 0, command, 4096)
+        socket.send([said], len(said))
+        await asyncio.sleep(2)
+        assert len(world.ingest.of("key")) == 2
 
     simulate(test)
 

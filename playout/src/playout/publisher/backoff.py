@@ -19,9 +19,10 @@ def delay_seconds(
 ) -> float | None:
     """Seconds to wait before attempt number `attempt` + 1; None when trying again is no use.
 
-    `attempt` counts failures since the stream was last on air (1 for the first), `outage_seconds`
-    the time since then, and `random` lies in [0, 1). Half of a short delay is jitter, so that
-    many streams that fell together do not return together.
+    `attempt` counts failures since the stream was last on air (1 for the first), for an error that
+    is tried again slowly only such errors; `outage_seconds` is the time since then, and `random`
+    lies in [0, 1). Half of a short delay is jitter, so that many streams that fell together do not
+    return together.
     """
     if error.retry is Retry.NEVER:
         return None

@@ -13,6 +13,7 @@ from playout.errors import (
     ConnectionLost,
     PlayoutError,
     ProgrammeError,
+    Retry,
     StreamKeyRejected,
     TrackError,
 )
@@ -232,7 +233,7 @@ class Output:
         """Connect, publish, reconnect; returns when the programme is over or nobody wants it."""
         loop = asyncio.get_running_loop()
         scale = self._options.time_scale
-        attempt, suspicious, down_since = 0, 0, loop.time()
+        attempt, refusals, suspicious, down_since = 0, 0, 0, loop.time()
         while not self._stopped.is_set():
             if not self._may_send():
                 await self._pause(FENCED_SECONDS * scale)
@@ -247,7 +248,7 @@ class Output:
                 await self._run_session(self.used)
                 if self._resume_at is None or self._stopped.is_set():
                     break
-                attempt, suspicious, down_since = 0, 0, loop.time()
+                attempt, refusals, suspicious, down_since = 0, 0, 0, loop.time()
                 self._failures = 0
                 continue
             except TrackError as error:
@@ -266,7 +267,7 @@ class Output:
             stable = STABLE_SECONDS * scale
             published = now if self._published_at is None else self._published_at
             if self._acknowledged_at is not None and now - published > stable:
-                attempt, suspicious, down_since = 0, 0, now
+                attempt, refusals, suspicious, down_since = 0, 0, 0, now
                 if self.used == self.address:
                     self._returns = 0
                 self.used, self._failures = self.address, 0
@@ -277,12 +278,16 @@ class Output:
                         f"{self.address.host} ends each session within {now - started:.0f} seconds."
                     )
             attempt += 1
+            # What is tried slowly begins with its shortest wait, however long the ingest was away:
+            # our own last session may be what it takes for another publisher.
+            is_slow = failure.retry is Retry.SLOWLY
+            refusals += is_slow
             self._failures += 1
             if self._failures >= FAILURES_BEFORE_FALLBACK:
                 self._next_way()
             delay = delay_seconds(
                 failure,
-                attempt,
+                refusals if is_slow else attempt,
                 outage_seconds=(now - down_since) / scale,
                 random=self._environment.random(),
             )

@@ -31,7 +31,14 @@ from playout.pump.prefetch import LOOK_SECONDS, ReadAhead
 from playout.pump.wheel import Wheel
 from playout.rtmp import chunks
 from playout.rtmp.connection import Publisher
-from playout.rtmp.events import Acknowledged, Event, PublishStarted, ReconnectRequested, Rejected
+from playout.rtmp.events import (
+    Acknowledged,
+    Event,
+    PublishStarted,
+    ReconnectRequested,
+    Rejected,
+    Unpublished,
+)
 from playout.rtmp.states import PublisherState
 from playout.timebase import frame_at_ns, frame_ms
 from playout.timeline.programme import Programme
@@ -283,6 +290,11 @@ class Session:
                     else:
                         await self._readable()
                     self._is_flooded = not self._read()
+        except ConnectionLost as error:
+            if self._rtmp.state is PublisherState.REQUESTING_PUBLISH:
+                # A server that closes with something unread resets the connection.
+                raise self._closed() from error
+            raise
         except TimeoutError as error:
             raise IngestTimeout(
                 f"{self._address.host} did not answer the RTMP {self._step()} in time."
@@ -533,6 +545,8 @@ class Session:
                         f"{self._address.host} refused the stream key ({code}){said}."
                     )
                 raise ConnectionLost(f"{self._address.host} ended the session ({code}){said}.")
+            case Unpublished():
+                raise ConnectionLost(f"{self._address.host} ended the stream.")
             case ReconnectRequested():
                 raise ConnectionLost(f"{self._address.host} asked for a new connection.")
             case _:
