@@ -44,7 +44,8 @@ def test_the_key_is_opaque_when_it_comes_apart():
         "", "http://host/live/key", "rtmp://", "rtmp://host", "rtmp://host/", "rtmp://host/key",
         "rtmp:///live/key", "rtmp://host:port/live/key", "rtmp://host:99999/live/key",
         "rtmp://user@host/live/key", "rtmp://host/live/", "rtmp://ho st/live/key",
-        "rtmp://host/live\r\n/key", "file:///etc/passwd",
+        "rtmp://host/live\r\n/key", "file:///etc/passwd", "rtmp://host:0/live/key",
+        "rtmp://host/live/k\udcff", "rtmp://host/li\udcffve/key",
     ],
 )  # fmt: skip
 def test_it_refuses_what_is_no_address(url):

@@ -74,12 +74,39 @@ def test_shuffle_needs_no_seed_and_an_epoch_may_be_a_number(tmp_path):
         ("epoch = -1\n[[items]]\npath = 'a'", "not an instant"),
         ("seed = 'x'\n[[items]]\npath = 'a'", "seed"),
         ("itmes = []", "itmes"),
+        ("loop = tru", "line 1, column 8"),
+        ("a = " + "[" * 3000 + "]" * 3000, "cannot be read"),
+        ("[[items]]\npath = 'a'\nwieght = 3", "number 1 of the items"),
+        ("[[items]]\npath = 'a'\n[[items]]\ntitle = 'x'", "number 2 of the items"),
+        ("[[items]]\npath = 'a'\n[[audio]]\ntitle = 'x'", "number 1 of the audio"),
+        ("[[items]]\npath = ''", "path of number 1"),
+        ("[[items]]\npath = 5", "path of number 1"),
+        ('[[items]]\npath = "a\\u0000b"', "path of number 1"),
+        ("[[items]]\npath = 'a'\ntitle = 5", "title of number 1"),
+        ("loop = 'false'\n[[items]]\npath = 'a'", "loop"),
+        ("shuffle = 'no'\n[[items]]\npath = 'a'", "shuffle"),
+        ("epoch = 1769860800\n[[items]]\npath = 'a'", "not an instant"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, text, words):
     with pytest.raises(ProgrammeError) as caught:
         programme_file.read(write(tmp_path, text))
-    assert words in str(caught.value)
+    assert words.lower() in str(caught.value).lower()
+
+
+def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path):
+    file = tmp_path / "p.toml"
+    file.write_bytes(b"[[items]]\npath = 'caf\xe9'\n")
+    with pytest.raises(ProgrammeError, match="not UTF-8"):
+        programme_file.read(file)
+    with pytest.raises(ProgrammeError, match="No such file"):
+        programme_file.read(tmp_path / "other.toml")
+
+
+def test_a_file_saved_with_a_byte_order_mark_is_read(tmp_path):
+    file = tmp_path / "p.toml"
+    file.write_bytes(b"\xef\xbb\xbf[[items]]\r\npath = 'a'\r\n")
+    assert [entry.name for entry in programme_file.read(file).items] == ["a"]
 
 
 def test_tracks_are_opened_before_anything_goes_on_air(tmp_path):

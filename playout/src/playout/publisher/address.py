@@ -60,11 +60,15 @@ def parse_address(address: str, key: str | None = None) -> Address:
         raise AddressInvalid("The stream key is empty.")
     if any(ord(character) < 0x20 or character == "\x7f" for character in path + key + authority):
         raise AddressInvalid("The address or the key holds a control character.")
+    if any("\ud800" <= character <= "\udfff" for character in address + key):
+        raise AddressInvalid("The address or the key is not UTF-8.")
     try:
         parts = urlsplit(f"//{authority}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise AddressInvalid("The host or the port of the address cannot be read.") from error
+    if port == 0:
+        raise AddressInvalid("The port of the address is 0, where nothing can listen.")
     if not host or parts.username is not None or " " in host:
         raise AddressInvalid("The host of the address cannot be read.")
     return Address(scheme, host, port or _PORTS[scheme], path, key)

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -37,6 +38,7 @@ _LAST_WORDS_SECONDS = 2.0
 """Whoever reads what we say has so long to take the rest of it."""
 _CONNECT_SECONDS = 1.0
 """A programme whose epoch is to come connects so long before it."""
+_LONGEST_SECONDS = 100 * 366 * 24 * 3600
 _EDIT_LEAD_MS = 3000
 """An edit takes effect no sooner, well behind what has been sent already."""
 
@@ -68,9 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> Fraction:
-    value = Fraction(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds") from None
+    if not 0 < value <= _LONGEST_SECONDS:
+        raise argparse.ArgumentTypeError("must be more than 0, and no more than a century")
     return value
 
 
@@ -78,7 +83,21 @@ def run(args: argparse.Namespace) -> int:
     """Put the programme on air; 0 when it ended as asked somewhere, 1 when it never got there."""
     addresses = _addresses(args)
     lists, programme = load_lists(args), load_programme(args)
-    return asyncio.run(_air(addresses, lists, programme, args))
+    tls = _tls(args.ca_file) if any(address.tls for address in addresses) else None
+    return asyncio.run(_air(addresses, lists, programme, tls, args))
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return tls_context(ca_file)
+    except OSError as error:  # what OpenSSL says is one of them
+        reason = (
+            error.strerror if not isinstance(error, ssl.SSLError) else "it holds no certificate"
+        )
+        raise AddressInvalid(
+            f"The file of certificates {ca_file} cannot be used: {reason}.",
+            advice="Give --ca-file a PEM file of the authorities to trust.",
+        ) from error
 
 
 def _addresses(args: argparse.Namespace) -> list[Address]:
@@ -105,10 +124,11 @@ def _addresses(args: argparse.Namespace) -> list[Address]:
 
 def _key_in(path: Path) -> str:
     try:
-        return path.read_text().strip("\r\n")
-    except OSError as error:
+        return path.read_text(encoding="utf-8-sig").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds no text"
         raise AddressInvalid(
-            f"The key file {path} cannot be read: {error.strerror}.",
+            f"The key file {path} cannot be read: {reason}.",
             advice="Give a file that holds the stream key and nothing else.",
         ) from error
 
@@ -349,7 +369,11 @@ def _name_of(address: Address) -> str:
 
 
 async def _air(
-    addresses: list[Address], lists: Lists, programme: Programme, args: argparse.Namespace
+    addresses: list[Address],
+    lists: Lists,
+    programme: Programme,
+    tls: ssl.SSLContext | None,
+    args: argparse.Namespace,
 ) -> int:
     end_frame = None
     rate, ahead_ns = programme.video_rate, 0
@@ -358,7 +382,7 @@ async def _air(
     if args.seconds is not None:
         end_frame = max(1, int(args.seconds * rate)) + max(0, frame_at_ns(-ahead_ns, rate))
     options = OutputOptions(
-        tls=tls_context(args.ca_file) if any(address.tls for address in addresses) else None,
+        tls=tls,
         # Several destinations share one clock, so that all get the same pictures at the same times.
         start_on_connect=lists.epoch_ns is None and len(addresses) == 1,
         end_frame=end_frame,

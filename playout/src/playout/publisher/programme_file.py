@@ -19,6 +19,9 @@ from playout.timeline.programme import MAX_WEIGHT, Item, Programme, Sound, Sound
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _KEYS = {"epoch", "loop", "shuffle", "seed", "items", "audio", "filler"}
+_ENTRY_KEYS = {"path", "title", "weight"}
+_EARLIEST_NS = 10**17
+"""1973. A smaller number is one of seconds or milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +60,59 @@ def of_paths(items: Sequence[Path], audio: Sequence[Path], *, loop: bool) -> Lis
 
 def read(path: Path, *, loop: bool = False) -> Lists:
     """The lists in a programme file; raises `ProgrammeError` when it cannot be understood."""
-    try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
-    except (OSError, ValueError) as error:
-        raise ProgrammeError(f"The programme file {path} cannot be read: {error}.") from error
-    unknown = sorted(values.keys() - _KEYS)
-    if unknown:
-        raise ProgrammeError(
-            f"{path} says {', '.join(unknown)}, which means nothing here.",
-            advice=f"Known are {', '.join(sorted(_KEYS))}.",
-        )
-    seed = values.get("seed", 0 if values.get("shuffle", False) else None)
+    values = _values(path)
+    _know(values, _KEYS, f"{path}")
+    seed = values.get("seed", 0 if _flag(values, "shuffle", path) else None)
     if seed is not None and (type(seed) is not int or not -(2**63) <= seed < 2**63):
         raise ProgrammeError(f"The seed in {path} is not a whole number of 64 bits.")
     return Lists(
-        items=_entries(values.get("items"), path),
-        audio=_entries(values.get("audio", []), path),
-        filler=_entries(values.get("filler", []), path),
-        loop=loop or bool(values.get("loop", False)),
+        items=_entries("items", values.get("items"), path),
+        audio=_entries("audio", values.get("audio", []), path),
+        filler=_entries("filler", values.get("filler", []), path),
+        loop=_flag(values, "loop", path) or loop,
         seed=None if values.get("shuffle") is False else seed,
         epoch_ns=_epoch(values.get("epoch"), path),
         source=str(path),
     )
+
+
+def _values(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ProgrammeError(
+            f"The programme file {path} cannot be read: {reason}.",
+            advice="Check the path and the permissions of the file.",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ProgrammeError(
+            f"The programme file {path} cannot be read: byte {error.start} is not UTF-8.",
+            advice="Save it as UTF-8 text.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ProgrammeError(
+            f"The programme file {path} cannot be read: {error}.",
+            advice="Correct that line; the format is TOML.",
+        ) from error
+
+
+def _know(values: dict[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise ProgrammeError(
+            f"{where} says {', '.join(unknown)}, which means nothing here.",
+            advice=f"Known are {', '.join(sorted(known))}.",
+        )
+
+
+def _flag(values: dict[str, Any], key: str, path: Path) -> bool:
+    value = values.get(key, False)
+    if not isinstance(value, bool):
+        raise ProgrammeError(
+            f"{key} in {path} is neither true nor false.", advice=f"Write {key} = true, unquoted."
+        )
+    return value
 
 
 def _epoch(value: object, path: Path) -> int | None:
@@ -92,7 +125,7 @@ def _epoch(value: object, path: Path) -> int | None:
             value = None
     if isinstance(value, datetime) and value.tzinfo is not None:
         return (value - _UNIX) // timedelta(microseconds=1) * 1000
-    if type(value) is int and value >= 0:
+    if type(value) is int and (value >= _EARLIEST_NS or value == 0):
         return value
     raise ProgrammeError(
         f"The epoch in {path} is not an instant.",
@@ -100,23 +133,40 @@ def _epoch(value: object, path: Path) -> int | None:
     )
 
 
-def _entries(values: Any, source: Path) -> tuple[Entry, ...]:
-    found = []
-    try:
-        for value in values:
-            name, weight = str(value["path"]), value.get("weight", 1)
-            if type(weight) is not int or not 1 <= weight <= MAX_WEIGHT:
-                raise ProgrammeError(
-                    f"The weight of {name} in {source} is not a whole number from 1 to "
-                    f"{MAX_WEIGHT}."
-                )
-            found.append(Entry(source.parent / name, name, str(value.get("title", "")), weight))
-    except (TypeError, KeyError, AttributeError) as error:
+def _entries(key: str, values: Any, source: Path) -> tuple[Entry, ...]:
+    if not isinstance(values, list):
         raise ProgrammeError(
-            f"{source} has no list of items with a path each.",
-            advice='Write [[items]] and path = "DIR" for each item.',
-        ) from error
-    return tuple(found)
+            f"{source} has no list of {key} with a path each.",
+            advice=f'Write [[{key}]] and path = "DIR" for each of them.',
+        )
+    return tuple(
+        _entry(value, f"Number {number} of the {key} in {source}", source)
+        for number, value in enumerate(values, start=1)
+    )
+
+
+def _entry(value: Any, where: str, source: Path) -> Entry:
+    if not isinstance(value, dict) or "path" not in value:
+        raise ProgrammeError(
+            f"{where} has no path; they need a path each.", advice='Write path = "DIR".'
+        )
+    _know(value, _ENTRY_KEYS, where)
+    name, title, weight = value["path"], value.get("title", ""), value.get("weight", 1)
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise ProgrammeError(f"The path of {_lower(where)} is not one.", advice='Write "DIR".')
+    if not isinstance(title, str):
+        raise ProgrammeError(
+            f"The title of {_lower(where)} is no text.", advice="Put it in quotation marks."
+        )
+    if type(weight) is not int or not 1 <= weight <= MAX_WEIGHT:
+        raise ProgrammeError(
+            f"The weight of {name} in {source} is not a whole number from 1 to {MAX_WEIGHT}."
+        )
+    return Entry(source.parent / name, name, title, weight)
+
+
+def _lower(where: str) -> str:
+    return where[:1].lower() + where[1:]
 
 
 def programme(lists: Lists, *, epoch_ns: int) -> Programme:

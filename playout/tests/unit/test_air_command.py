@@ -1,0 +1,61 @@
+"""What `playout air` says to arguments that cannot be meant: one line, and no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from playout.cli import main
+from playout.testing.tracks import write_item
+
+KEY = "air-command-key-51d2"
+
+
+def air(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *more: str, to: str = "rtmp") -> int:
+    """The exit status of a run that must end before it connects."""
+    monkeypatch.setenv("PLAYOUT_KEY", KEY)
+    write_item(tmp_path, "film", 60)
+    arguments = ["air", "--to", f"{to}://127.0.0.1:1/live", str(tmp_path / "film"), *more]
+    try:
+        return main(arguments)
+    except SystemExit as over:
+        return int(str(over.code))
+
+
+@pytest.mark.parametrize("seconds", ["1/0", "soon", "", "nan", "inf", "1e400", "1e30", "0", "-1"])
+def test_it_wants_a_sensible_number_of_seconds(
+    seconds: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert air(tmp_path, monkeypatch, f"--seconds={seconds}") == 2
+    said = capsys.readouterr().err
+    assert "argument --seconds: " in said
+    assert "_seconds" not in said
+
+
+def test_a_key_file_that_holds_no_text_is_named_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(KEY.encode() + b"\xa9\xff")
+    assert air(tmp_path, monkeypatch, "--key-file", str(file)) == 1
+    said = capsys.readouterr().err
+    assert f"The key file {file} cannot be read" in said
+    assert KEY not in said
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_of_authorities_that_cannot_be_used_is_named(
+    content: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_text(content)
+    assert air(tmp_path, monkeypatch, "--ca-file", str(file), to="rtmps") == 1
+    assert f"The file of certificates {file} cannot be used" in capsys.readouterr().err
