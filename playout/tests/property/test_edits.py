@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -153,6 +154,25 @@ def test_a_shuffled_list_that_changes_begins_its_next_cycle():
     assert (same[0].cycle, same[0].entry) == (0, 1)
     after = edits.appended(line, same)
     assert shown(after, 0, 9000) == shown(line, 0, 9000)
+
+
+@pytest.mark.parametrize("names", ["abc", "ab", "abcd"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_list_that_begins_to_be_shuffled_does_not_repeat_what_is_on(names, seed):
+    line = programme(names)
+    on = placement_at(line, 9).item.id
+    after = edits.appended(
+        line, edits.follow(line, at_frame=9, items=line.versions[0].items, seed=seed)
+    )
+    assert shown(after, 0, 301)[1][0] != on
+
+
+def test_what_is_added_to_a_single_item_comes_behind_it():
+    for names, wanted in (("ab", "b"), ("cab", "b"), ("ca", "c"), ("a", "a")):
+        alone = programme("a")
+        items = [ITEMS[name] for name in names]
+        after = edits.appended(alone, edits.follow(alone, at_frame=9, items=items))
+        assert shown(after, 0, 301)[1][0] == wanted, names
 
 
 def test_sounds_are_skipped_and_swapped_in_the_middle():

@@ -27,7 +27,7 @@ from playout.timeline.programme import (
     V,
     Version,
 )
-from playout.timeline.resolve import audio_boundary, find
+from playout.timeline.resolve import Found, audio_boundary, find
 
 At = Literal["item", "key"]
 """A change takes effect where an item ends, or at the next key frame."""
@@ -401,19 +401,23 @@ def _follow(
             following = find(versions, boundary)
     n = _next(versions)
     new = make(n, boundary, 0, 0)
+    current = find(versions, boundary - 1)
     if following is not None:
         old = versions[following.index]
         place, cycle = following.play.place, following.play.cycle
         if new.seed is not None:
             if old.seed == new.seed and _names(old) == _names(new):
                 return (make(n, boundary, place, cycle),)
-            return (make(n, boundary, 0, cycle + 1),)
+            return (_another_first(versions, current, make(n, boundary, 0, cycle + 1)),)
         ids = [entry.id for entry in new.entries]
-        for later in range(place, old.orders.plays):
+        # A single entry follows itself only for want of others.
+        is_alone = (
+            current is not None and current.index == following.index and len(old.entries) == 1
+        )
+        for later in range(place, 0 if is_alone else old.orders.plays):
             name = old.entries[old.orders.index(cycle, later)].id
             if name in ids:
                 return (make(n, boundary, ids.index(name), 0),)
-    current = find(versions, boundary - 1)
     if current is not None and new.seed is None:
         name = versions[current.index].entries[current.play.index].id
         ids = [entry.id for entry in new.entries]
@@ -427,6 +431,24 @@ def _follow(
     if following is None and not new.loop:
         return ()
     return (new,)
+
+
+def _another_first(versions: Sequence[V], current: Found | None, new: V) -> V:
+    """`new`, a shuffled list, from where it does not begin with what plays just before it."""
+    if current is None:
+        return new
+    name = versions[current.index].entries[current.play.index].id
+    for cycle in range(new.cycle, new.cycle + _ROUNDS_TRIED):
+        if new.entries[new.orders.index(cycle, 0)].id != name:
+            return replace(new, cycle=cycle)
+    # Two entries alternate: all their rounds begin with the same one.
+    for place in range(new.orders.plays):
+        if new.entries[new.orders.index(new.cycle, place)].id != name:
+            return replace(new, entry=place)
+    return new
+
+
+_ROUNDS_TRIED = 32
 
 
 def _names(version: Version | SoundVersion) -> list[tuple[str, int]]:
