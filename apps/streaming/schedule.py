@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Literal, Protocol
 
-from playout.errors import ProgrammeError
 from playout.media import HOUSE_AUDIO, VIDEO_PROFILES, video_profile
 from playout.prepare.lettering import cleaned
 from playout.timebase import frame_at_ns, frame_ms, frame_ns
@@ -485,20 +484,19 @@ def skip(programme: Programme, part: Part, *, at_frame: int) -> Edit:
 
 def jump(programme: Programme, part: Part, *, item_id: str, at: At, at_frame: int) -> Edit:
     """Go on with another item of the list, and from there in its order."""
-    place = place_of(programme, part, item_id, at_frame=at_frame)
+    place = place_of(programme, part, item_id, at_frame=at_frame, at=at)
     if place is None:
         raise NothingToChange
-    entry, cycle = place
-    try:
-        if part == SOUND:
-            found = edits.jump_sound(programme, at_frame=at_frame, entry=entry, cycle=cycle, at=at)
-            return _edit(programme, sounds=found)
-        return _edit(
-            programme, edits.jump(programme, at_frame=at_frame, entry=entry, cycle=cycle, at=at)
+    version, entry, cycle = place
+    if part == SOUND:
+        found = edits.jump_sound(
+            programme, at_frame=at_frame, entry=entry, cycle=cycle, at=at, version=version
         )
-    except ProgrammeError:
-        # The list that holds it is not the one that is on then.
-        raise NothingToChange from None
+        return _edit(programme, sounds=found)
+    return _edit(
+        programme,
+        edits.jump(programme, at_frame=at_frame, entry=entry, cycle=cycle, at=at, version=version),
+    )
 
 
 def play_next(programme: Programme, part: Part, *, entry: dict[str, Any], at_frame: int) -> Edit:
@@ -620,27 +618,31 @@ def earliest(programme: Programme, part: Part, *, now_ns: int, lead_ns: int = LE
 
 
 def place_of(
-    programme: Programme, part: Part, item_id: str, *, at_frame: int
-) -> tuple[int, int] | None:
-    """Position and cycle at which an item plays next in the list that is on air at `at_frame`.
+    programme: Programme, part: Part, item_id: str, *, at_frame: int, at: At = "key"
+) -> tuple[int, int, int] | None:
+    """Version, position and cycle at which an item plays next, from `at_frame` on.
 
-    A shuffled list is followed into its next cycle. None when the list does not hold it.
+    The list is the one that is on air then, or the one that was already asked to replace it. A
+    shuffled list is followed into its next cycle. None when the list does not hold the item, such
+    as one that was swapped for another a moment ago, or that waits behind a pause.
     """
-    versions: tuple[Version | SoundVersion, ...] = programme.versions
+    versions: tuple[Version | SoundVersion, ...]
     if part == SOUND:
-        versions = programme.sound_versions
-    for version in reversed(versions):
+        versions = edits.jumpable_sounds(programme, at_frame=at_frame, at=at)
+    else:
+        versions = edits.jumpable(programme, at_frame=at_frame, at=at)
+    for version in versions:
         ids = [entry.id for entry in version.entries]
         if item_id not in ids:
             continue
         if version.seed is None:
-            return ids.index(item_id), 0
+            return version.n, ids.index(item_id), 0
         on = _on(programme, part, max(at_frame, version.effective_from))
         cycle, place = (on[1].play.cycle, on[1].play.place) if on else (version.cycle, -1)
         for later in (cycle, cycle + 1):
-            for at, index in enumerate(version.orders.order(later)):
-                if ids[index] == item_id and (later > cycle or at > place):
-                    return at, later
+            for position, index in enumerate(version.orders.order(later)):
+                if ids[index] == item_id and (later > cycle or position > place):
+                    return version.n, position, later
         return None
     return None
 

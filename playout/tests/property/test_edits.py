@@ -175,6 +175,20 @@ def test_what_is_added_to_a_single_item_comes_behind_it():
         assert shown(after, 0, 301)[1][0] == wanted, names
 
 
+def test_a_jump_finds_its_list_behind_what_plays_once_and_none_that_was_given_up():
+    swapped = edits.appended(
+        programme(), edits.swap(programme(), at_frame=9, items=[ITEMS["c"], ITEMS["d"]], at="key")
+    )
+    assert [v.n for v in edits.jumpable(swapped, at_frame=70)] == [2]
+    first = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
+    assert [v.n for v in edits.jumpable(first, at_frame=70)] == [3]
+    ends = programme("a", loop=False)
+    last = edits.appended(ends, edits.play_next(ends, at_frame=10, item=ITEMS["x"]))
+    assert [v.n for v in edits.jumpable(last, at_frame=70)] == [2, 1]
+    to = edits.jump(last, at_frame=70, entry=0, version=1)
+    assert (to[0].items, to[0].effective_from) == (ends.versions[0].items, 120)
+
+
 def test_sounds_are_skipped_and_swapped_in_the_middle():
     sounds = tuple(Sound(name, f"/{name}", n) for name, n in (("s", 100), ("t", 70), ("u", 50)))
     radio = Programme(0, RATE, AAC, (Version(1, 0, (ITEMS["a"],)),), (SoundVersion(1, 0, sounds),))

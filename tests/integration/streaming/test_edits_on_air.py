@@ -126,6 +126,31 @@ def test_jumping_to_what_is_not_in_the_list_is_refused(on_air):
     assert on_air.versions.count() == 1
 
 
+def test_nobody_jumps_into_a_list_that_another_one_took_the_place_of(
+    on_air, playlist, workspace, clock
+):
+    other = listing(workspace, "X", "Y")
+    stream_manager.swap_playlist(stream=on_air, playlist=other, at="key")
+    clock.shift(10)
+    item = playlist.items.get(asset__title="B")
+    with pytest.raises(EditRefused, match="not in the list"):
+        stream_manager.jump(stream=on_air, item_id=str(item.pk))
+    with_filler(on_air, workspace)
+    stream_manager.pause(stream=on_air)
+    clock.shift(10)
+    with pytest.raises(EditRefused, match="not in the list"):
+        stream_manager.jump(stream=on_air, item_id=str(other.items.first().pk))
+
+
+def test_what_was_just_added_can_be_jumped_to(on_air, playlist, workspace, clock):
+    clock.shift(-5)
+    asset = prepare(make_asset(workspace, "New"), seconds=10)
+    (item,) = stream_manager.add_items(playlist=playlist, assets=[asset], position=0)
+    edited = stream_manager.jump(stream=on_air, item_id=str(item.pk))
+    assert edited.title == "New"
+    assert plays(on_air, 3) == [("A", 0), ("New", 4), ("A", 14)]
+
+
 def test_playing_next_plays_once_and_goes_on_as_before(on_air, workspace):
     extra = prepare(make_asset(workspace, "News"), seconds=4)
     edited = stream_manager.play_next(stream=on_air, asset=extra)

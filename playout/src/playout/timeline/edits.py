@@ -72,11 +72,29 @@ def skip(programme: Programme, *, at_frame: int) -> tuple[Version, ...]:
 
 
 def jump(
-    programme: Programme, *, at_frame: int, entry: int, cycle: int | None = None, at: At = "key"
+    programme: Programme,
+    *,
+    at_frame: int,
+    entry: int,
+    cycle: int | None = None,
+    at: At = "key",
+    version: int | None = None,
 ) -> tuple[Version, ...]:
-    """Go on with position `entry` of the order that is on air then, in `cycle` or the same one."""
+    """Go on with position `entry` of the order that is on air then, in `cycle` or the same one.
+
+    With `version`, the number of one of `jumpable`, the list is that of this version.
+    """
     step = gop_frames(programme) if at == "key" else 0
-    return _jump(programme.versions, at_frame, step, entry, cycle)
+    return _jump(programme.versions, at_frame, step, entry, cycle, version)
+
+
+def jumpable(programme: Programme, *, at_frame: int, at: At = "key") -> tuple[Version, ...]:
+    """The versions whose lists can be jumped into from `at_frame` on, the first choice first.
+
+    That is the list that will be the last one, and behind what only plays once the one before.
+    A list that was given up belongs to neither.
+    """
+    return _jumpable(programme.versions, at_frame, gop_frames(programme) if at == "key" else 0)
 
 
 def play_next(programme: Programme, *, at_frame: int, item: Item) -> tuple[Version, ...]:
@@ -192,10 +210,24 @@ def skip_sound(programme: Programme, *, at_frame: int) -> tuple[SoundVersion, ..
 
 
 def jump_sound(
-    programme: Programme, *, at_frame: int, entry: int, cycle: int | None = None, at: At = "key"
+    programme: Programme,
+    *,
+    at_frame: int,
+    entry: int,
+    cycle: int | None = None,
+    at: At = "key",
+    version: int | None = None,
 ) -> tuple[SoundVersion, ...]:
     """Go on with position `entry` of the sounds, at once or where the current one ends."""
-    return _jump(programme.sound_versions, at_frame, 1 if at == "key" else 0, entry, cycle)
+    step = 1 if at == "key" else 0
+    return _jump(programme.sound_versions, at_frame, step, entry, cycle, version)
+
+
+def jumpable_sounds(
+    programme: Programme, *, at_frame: int, at: At = "key"
+) -> tuple[SoundVersion, ...]:
+    """`jumpable` for the sound; frames are AAC frames."""
+    return _jumpable(programme.sound_versions, at_frame, 1 if at == "key" else 0)
 
 
 def play_sound_next(
@@ -299,8 +331,28 @@ def _skip(versions: Sequence[V], at_frame: int, step: int) -> tuple[V, ...]:
     return _shifted(versions, found.end, boundary, step)
 
 
+def _jumpable(versions: Sequence[V], at_frame: int, step: int) -> tuple[V, ...]:
+    boundary = _boundary(versions, at_frame, step)
+    if boundary is None:
+        return ()
+    found = find(versions, boundary) or find(versions, boundary - 1)
+    if found is None:
+        return ()
+    lists: list[V] = []
+    for version in reversed(versions[found.index :]):
+        lists.append(version)
+        if version.loop or len(version.entries) > 1:
+            break
+    return tuple(lists)
+
+
 def _jump(
-    versions: Sequence[V], at_frame: int, step: int, entry: int, cycle: int | None
+    versions: Sequence[V],
+    at_frame: int,
+    step: int,
+    entry: int,
+    cycle: int | None,
+    number: int | None = None,
 ) -> tuple[V, ...]:
     boundary = _boundary(versions, at_frame, step)
     if boundary is None:
@@ -313,6 +365,8 @@ def _jump(
         # Nobody jumps within a single item: what is meant is the list behind it.
         found = find(versions, versions[after].effective_from) or found
     version = versions[found.index]
+    if number is not None:
+        version = next((v for v in versions if v.n == number), version)
     if not 0 <= entry < version.orders.plays:
         raise ProgrammeError(f"Version {version.n} has no position {entry} to jump to.")
     return (
