@@ -370,19 +370,23 @@ def _card_windows(programme: Programme, *, now_ns: int) -> tuple[titles.Window, 
 
 def moment(programme: Programme, *, now_ns: int) -> Moment | None:
     """What is due at `now_ns`; None before the first item and after the last."""
-    frame = _frame(programme, now_ns)
-    placement = placement_at(programme, frame) if frame >= 0 else None
-    if placement is None:
+    return _moment(programme, "pictures", _frame(programme, now_ns))
+
+
+def _moment(programme: Programme, part: Part, frame: int) -> Moment | None:
+    on = _stretch(programme, part, frame) if frame >= 0 else None
+    if on is None:
         return None
-    following = placement_at(programme, placement.end)
-    rate = programme.video_rate
+    following = _on(programme, part, on.end)
+    then = following[0].entries[following[1].play.index] if following is not None else None
+    rate = _rate(programme, part)
     return Moment(
-        item_id=placement.item.id,
-        title=placement.item.title,
-        position_ms=frame_ms(frame - placement.start, rate),
-        length_ms=frame_ms(placement.item.frames, rate),
-        next_item_id=following.item.id if following else "",
-        next_title=following.item.title if following else "",
+        item_id=on.entry.id,
+        title=on.entry.title,
+        position_ms=frame_ms(frame - on.start, rate),
+        length_ms=frame_ms(on.entry.frames, rate),
+        next_item_id=then.id if then is not None else "",
+        next_title=then.title if then is not None else "",
     )
 
 
@@ -405,21 +409,8 @@ def moment_of_sound(programme: Programme, *, now_ns: int) -> Moment | None:
     """The song that is due in radio mode; None in any other, or when none is."""
     if not programme.is_radio:
         return None
-    rate = programme.audio_rate
-    frame = frame_at_ns(now_ns - programme.epoch_ns, rate)
-    found = find(programme.sound_versions, frame)
-    if found is None:
-        return None
-    playing = programme.sound_versions[found.index].sounds[found.play.index]
-    following = sound_at(programme, found.end)
-    return Moment(
-        item_id=playing.id,
-        title=playing.title,
-        position_ms=frame_ms(found.play.into, rate),
-        length_ms=frame_ms(playing.frames, rate),
-        next_item_id=following.item_id if following else "",
-        next_title=following.title if following else "",
-    )
+    frame = frame_at_ns(now_ns - programme.epoch_ns, programme.audio_rate)
+    return _moment(programme, "sound", frame)
 
 
 def coming(programme: Programme, part: Part, *, now_ns: int, count: int) -> list[Play]:
@@ -427,19 +418,17 @@ def coming(programme: Programme, part: Part, *, now_ns: int, count: int) -> list
     rate = _rate(programme, part)
     frame = max(0, frame_at_ns(now_ns - programme.epoch_ns, rate))
     plays: list[Play] = []
-    while len(plays) < count and (on := _on(programme, part, frame)) is not None:
-        version, found = on
-        entry = version.entries[found.play.index]
+    while len(plays) < count and (on := _stretch(programme, part, frame)) is not None:
         plays.append(
             Play(
-                item_id=entry.id,
-                title=entry.title,
-                at=from_ns(programme.epoch_ns + frame_ns(found.begin, rate)),
-                length_ms=frame_ms(found.end - found.begin, rate),
-                is_cut=found.end < found.start + entry.frames,
+                item_id=on.entry.id,
+                title=on.entry.title,
+                at=from_ns(programme.epoch_ns + frame_ns(on.begin, rate)),
+                length_ms=frame_ms(on.end - on.begin, rate),
+                is_cut=on.end < on.start + on.entry.frames,
             )
         )
-        frame = found.end
+        frame = on.end
     return plays
 
 
@@ -749,6 +738,38 @@ def _on(
         return (programme.sound_versions[found.index], found) if found is not None else None
     found = find(programme.versions, frame)
     return (programme.versions[found.index], found) if found is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """One play of an entry as people see it, in frames of its part."""
+
+    entry: Item | Sound
+    start: int
+    begin: int
+    end: int
+
+
+def _stretch(programme: Programme, part: Part, frame: int) -> _Stretch | None:
+    """What is on at `frame`, whole: an edit that was undone before it began is no join."""
+    on = _on(programme, part, frame)
+    if on is None:
+        return None
+    version, found = on
+    entry, begin, end = version.entries[found.play.index], found.begin, found.end
+
+    def is_the_same(other: tuple[Version | SoundVersion, Found] | None) -> bool:
+        return (
+            other is not None
+            and other[1].start == found.start
+            and other[0].entries[other[1].play.index] == entry
+        )
+
+    while is_the_same(before := _on(programme, part, begin - 1)) and before is not None:
+        begin = before[1].begin
+    while is_the_same(after := _on(programme, part, end)) and after is not None:
+        end = after[1].end
+    return _Stretch(entry, found.start, begin, end)
 
 
 def _frame(programme: Programme, at_ns: int) -> int:

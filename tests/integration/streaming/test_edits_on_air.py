@@ -34,18 +34,20 @@ def reloaded(row):
     return type(row).objects.get(pk=row.pk)
 
 
-def plays(stream, count=6, part="pictures"):
-    """(title, seconds since the start) of what the clock brings from now on."""
+def programme(stream):
     stream = reloaded(stream)
-    programme = schedule.programme(
+    return schedule.programme(
         epoch=stream.timeline_epoch,
         profile=stream.profile,
         versions=selectors.versions_of_epoch(stream),
     )
-    found = schedule.coming(programme, part, now_ns=schedule.to_ns(timezone.now()), count=count)
-    return [
-        (play.title, round((play.at - stream.timeline_epoch).total_seconds(), 2)) for play in found
-    ]
+
+
+def plays(stream, count=6, part="pictures"):
+    """(title, seconds since the start) of what the clock brings from now on."""
+    now_ns, epoch = schedule.to_ns(timezone.now()), reloaded(stream).timeline_epoch
+    found = schedule.coming(programme(stream), part, now_ns=now_ns, count=count)
+    return [(play.title, round((play.at - epoch).total_seconds(), 2)) for play in found]
 
 
 def listing(workspace, *titles, name="Other", seconds=10):
@@ -224,8 +226,7 @@ def test_a_pause_that_has_not_begun_leaves_no_trace_when_it_is_ended(on_air, wor
     clock.shift(-5)
     stream_manager.pause(stream=on_air)
     stream_manager.resume(stream=on_air)
-    assert [title for title, _ in plays(on_air, 3)] == ["A", "A", "B"]
-    assert plays(on_air, 3)[2] == ("B", 10)
+    assert plays(on_air, 3) == [("A", 0), ("B", 10), ("C", 20)]
 
 
 def test_without_a_filler_there_is_no_pause(on_air):
@@ -250,6 +251,19 @@ def test_an_edit_that_has_begun_is_undone_by_going_back_to_where_it_cut(on_air, 
     stream_manager.undo(stream=on_air, version=edited.version)
     # 6 s: the earliest is 9, B's next key frame at 10. Six seconds of A are left.
     assert plays(on_air, 3) == [("B", 4), ("A", 10), ("B", 16)]
+
+
+def test_an_edit_undone_before_it_began_is_no_join_in_what_comes(on_air, clock, playlist):
+    clock.shift(-5)
+    before = plays(on_air, 4)
+    edited = stream_manager.skip(stream=on_air)
+    stream_manager.undo(stream=on_air, version=edited.version)
+    assert plays(on_air, 4) == before
+    for seconds in (0, 4):
+        clock.shift(seconds)
+        now = schedule.moment(programme(on_air), now_ns=schedule.to_ns(timezone.now()))
+        assert (now.title, now.position_ms, now.next_title) == ("A", 1000 * (seconds + 1), "B")
+        assert plays(on_air, 4) == before
 
 
 def test_undoing_a_swap_brings_the_playlist_back(on_air, workspace, playlist):
