@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest, Now
 
 from apps.core.wake import wake_task_on_commit
@@ -33,7 +33,7 @@ from apps.streaming.models import (
 )
 from apps.youtube import selectors as youtube
 from playout import clock
-from playout.errors import AddressNotAllowed
+from playout.errors import AddressNotAllowed, PumpLost
 from playout.supervisor.ports import DesiredOutput, Lease, OutputReport
 from playout.supervisor.states import OutputState
 from playout.timebase import frame_ns
@@ -627,8 +627,12 @@ class DatabaseEngine:
             if before_id == session_id:
                 return
         at = schedule.from_ns(report.at_ns)
-        open_sessions = Session.objects.filter(output_id=report.output_id, ended_at=None)
-        open_sessions.exclude(session_id=session_id).update(
+        open_sessions = Session.objects.filter(output_id=report.output_id, ended_at=None).exclude(
+            session_id=session_id
+        )
+        if not known and not _FAREWELLS & {event.code for event in report.events}:
+            self._tell_of_silence(node, report, open_sessions)
+        open_sessions.update(
             # A node's clock may lag behind that of the node before it.
             ended_at=Greatest(F("started_at"), at),
             reason=report.error_code[:64],
@@ -645,6 +649,24 @@ class DatabaseEngine:
                     "bytes_sent": report.bytes_sent,
                 },
             )
+
+    def _tell_of_silence(
+        self, node: str, report: OutputReport, forgotten: QuerySet[Session]
+    ) -> None:
+        """Who held these connections ended, or was cut off, before it could tell that they did."""
+        last = forgotten.select_related("output__stream").first()
+        if last is None or last.output.desired == Desired.OFF:
+            return
+        lost = PumpLost("The process that sent the stream ended without a word.")
+        Event.objects.create(
+            workspace_id=last.output.stream.workspace_id,
+            stream_id=last.output.stream_id,
+            output=last.output,
+            code="session.lost",
+            text=str(lost),
+            data={"code": lost.code, "node": node, "token": report.token},
+            at=max(last.started_at, schedule.from_ns(report.at_ns)),
+        )
 
     # -- the connection -------------------------------------------------------------------------
 
@@ -794,6 +816,10 @@ def _telling(report: OutputReport) -> tuple[object, ...]:
         report.sound_id,
         report.error_code,
     )
+
+
+_FAREWELLS = {"session.lost", "session.stopped", "programme.ended", "output.failed"}
+"""Events that tell why a connection is no more."""
 
 
 def _is_connected(report: OutputReport) -> bool:

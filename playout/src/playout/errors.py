@@ -345,6 +345,13 @@ class LeaseLost(PlayoutError):
     advice = "It goes on where the lease is held."
 
 
+class PumpLost(PlayoutError):
+    """The process that sent the stream ended without being asked to."""
+
+    code = "node.pump_lost"
+    advice = "Another one goes on where the clock says."
+
+
 class NodeProtocolError(PlayoutError):
     """Node control and pump do not understand each other."""
 

@@ -168,6 +168,10 @@ async def test_a_pump_that_dies_costs_only_its_own_outputs_and_they_stay_where_t
     await until(lambda: all(fleet.session(name) != sessions[name] for name in hit), what="new")
     await fleet.on_air(*hit)
     assert {name: fleet.session(name) for name in spared} == {n: sessions[n] for n in spared}
+    for name in "abcd":
+        said = [e.code for e in fleet.store.events_of(name)]
+        again = ["session.lost", "session.on_air"] if name in hit else []
+        assert said == ["session.on_air", *again], "a gap is told, and nothing else"
     assert fleet.homes() == homes
     for name in spared:
         assert publishes(nginx_rtmp, name) == ["publish"]

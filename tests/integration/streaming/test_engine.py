@@ -427,6 +427,33 @@ def test_it_stores_what_a_node_reports(ports, output):
     assert timezone.now() - output.reported_at < timedelta(seconds=5)
 
 
+def test_a_connection_that_ended_without_a_word_is_told_of_by_who_goes_on(ports, shelf, output):
+    ports.claim("node-1", 10)
+    ports.report("node-1", [report(output)])
+    successor = engine.DatabaseEngine(shelf)
+    successor.report("node-1", [report(output, session_id="s1")])
+    assert not output.stream.events.exists(), "it is the same connection"
+    successor = engine.DatabaseEngine(shelf)
+    on_air = OutputEvent("session.on_air", schedule.to_ns(timezone.now()), "On air.")
+    for _again in range(2):
+        successor.report("node-1", [report(output, session_id="s2", events=(on_air,))])
+    assert [event.code for event in output.stream.events.order_by("pk")] == [
+        "session.lost", "session.on_air", "session.on_air",
+    ]  # fmt: skip
+    lost = output.stream.events.get(code="session.lost")
+    assert (lost.data["code"], lost.output) == ("node.pump_lost", output)
+
+
+def test_a_connection_that_was_said_to_be_lost_is_not_told_of_twice(ports, shelf, output):
+    ports.claim("node-1", 10)
+    ports.report("node-1", [report(output)])
+    lost = OutputEvent("session.lost", schedule.to_ns(timezone.now()), "The ingest hung up.")
+    engine.DatabaseEngine(shelf).report(
+        "node-1", [report(output, state=OutputState.RECONNECTING, session_id="", events=(lost,))]
+    )
+    assert [event.text for event in output.stream.events.all()] == ["The ingest hung up."]
+
+
 def test_a_report_with_an_old_token_is_dropped_with_its_events(ports, output):
     ports.claim("node-1", 10)
     Output.objects.update(token=2)

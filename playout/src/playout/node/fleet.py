@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from playout import clock
+from playout.errors import PumpLost
 from playout.node import placement
 from playout.node.config import NodeConfig
 from playout.node.pump_link import PumpLink, Seat, is_held
@@ -52,6 +53,8 @@ class Fleet:
         self._states: dict[str, OutputState] = {}
         self._crashed: dict[str, list[list[str]]] = {}
         """Tracks that a crash put in quarantine, for the next report of the output served then."""
+        self._lost: dict[str, OutputEvent] = {}
+        """What is to be told of outputs that lost their pump, with their next report."""
         self._moving: tuple[str, float] | None = None
 
     # -- for the supervisor -----------------------------------------------------------------
@@ -103,8 +106,10 @@ class Fleet:
             for report in link.take_reports():
                 self._states[report.output_id] = report.state
                 crashes = self._crashed.pop(report.output_id, ())
-                events = (*(self._told(report.output_id, c) for c in crashes), *report.events)
-                reports.append(replace(report, events=events) if crashes else report)
+                lost = self._lost.pop(report.output_id, None)
+                before = [lost] if lost is not None else []
+                before += [self._told(report.output_id, crash) for crash in crashes]
+                reports.append(replace(report, events=(*before, *report.events)))
         return reports
 
     def figures(self) -> dict[str, dict[str, object]]:
@@ -151,6 +156,15 @@ class Fleet:
         return self._links[chosen] if chosen is not None else None
 
     # -- crashes ----------------------------------------------------------------------------
+
+    def _pump_died(self, output_ids: tuple[str, ...]) -> None:
+        """Its last words never came: say for it that connections were lost."""
+        lost = PumpLost("The process that sent the stream ended without a word.")
+        for output_id in output_ids:
+            if self._states.get(output_id) in (OutputState.ON_AIR, OutputState.DEGRADED):
+                self._lost[output_id] = OutputEvent(
+                    "session.lost", clock.utc_ns(), str(lost), {"code": lost.code}
+                )
 
     def _pump_crashed(self, link: PumpLink, output_id: str, tracks: tuple[str, ...]) -> None:
         if not tracks:
@@ -227,6 +241,7 @@ class Fleet:
         link = PumpLink(self._config, name, adopt_only=adopt_only)
         link.on_change = self.on_change
         link.on_crash = self._pump_crashed
+        link.on_death = self._pump_died
         link.quarantined = self._quarantine.tracks
         link.extend_deadline(self._until_ns)
         if self._hold_ns:

@@ -69,6 +69,8 @@ class PumpLink:
         self.on_change: Callable[[], None] = lambda: None
         self.on_crash: Callable[[PumpLink, str, tuple[str, ...]], None] = lambda *crash: None
         """Told of the output that was served when the pump crashed, and the tracks suspected."""
+        self.on_death: Callable[[tuple[str, ...]], None] = lambda lost: None
+        """Told of the outputs that a pump had which ended without being asked to."""
         self.running: dict[str, Running] = {}
         self.seats: dict[str, Seat] = {}
         self.late: dict[str, float] = {}
@@ -340,6 +342,8 @@ class PumpLink:
 
     def _bury(self) -> None:
         """The process is gone for certain: so are its outputs. Find out what it died of."""
+        if self.running and not self._ending:
+            self.on_death(tuple(self.running))
         self.running.clear()
         self.seats.clear()
         self.is_known = True
