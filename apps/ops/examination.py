@@ -61,7 +61,7 @@ def examine() -> Iterator[Finding]:
         "clock": (_clock, "Switch time synchronisation on (chrony or systemd-timesyncd)."),
         "disk": (_disk, "Free some space in DATA_DIR, or lower TRACK_CACHE_BYTES."),
         "nodes": (_nodes, "Check DATABASE_URL, and run `manage.py migrate`."),
-        "credentials": (_credentials, "Put the missing key back into FIELD_ENCRYPTION_KEYS."),
+        "credentials": (credentials, "Put the missing key back into FIELD_ENCRYPTION_KEYS."),
     }
     for part, (look, usual_mend) in examinations.items():
         try:
@@ -180,7 +180,7 @@ def _nodes() -> str:
     return f"{len(nodes)} registered"
 
 
-def _credentials() -> str:
+def credentials() -> str:
     """Every stored secret still opens."""
     for key in settings.FIELD_ENCRYPTION_KEYS:
         Fernet(key.encode())
