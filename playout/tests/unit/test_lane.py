@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import pytest
 
-from playout.media import TrackKind, video_profile
+from playout.media import HOUSE_AUDIO, TrackKind, video_profile
 from playout.pump.lane import Lane
 from playout.timebase import frame_ms
 from playout.tracks.packetiser import message_body
@@ -63,3 +65,23 @@ def test_a_cut_that_comes_too_late_changes_nothing_that_was_sent(track):
     assert lane.retimed == {}
     lane.resize(12)
     assert all(message >= 11 for message in lane.retimed)
+
+
+@pytest.mark.parametrize("origin_ms", [0, 67, -5])
+def test_what_is_due_is_worked_out_as_it_was_written(track, origin_ms):
+    lane = Lane(TrackKind.VIDEO, track.description.rate, origin_ms)
+    lane.enter(track, 41, 41, 41 + track.frames)
+    for ms in range(lane.base_ms - 100, lane.base_ms + track.timestamps[-1] + 100):
+        assert lane.index_at(ms) == bisect_left(track.timestamps, ms - lane.base_ms)
+
+
+def test_the_same_of_sound(tmp_path):
+    with TrackWriter.audio(tmp_path, HOUSE_AUDIO, b"golden") as writer:
+        for n in range(2000):
+            writer.add_frame(f"{n}".encode())
+        writer.finish()
+    track = Track.open(tmp_path, TrackKind.AUDIO)
+    lane = Lane(TrackKind.AUDIO, track.description.rate, 67)
+    lane.enter(track, 12_345, 12_345, 12_345 + track.frames)
+    for ms in range(lane.base_ms - 100, lane.base_ms + track.timestamps[-1] + 100):
+        assert lane.index_at(ms) == bisect_left(track.timestamps, ms - lane.base_ms)

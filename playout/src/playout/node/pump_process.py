@@ -34,7 +34,6 @@ from playout.node.messages import (
     encode,
     report_to_json,
 )
-from playout.node.placement import cost
 from playout.node.pumped_output import PumpedOutput
 from playout.node.watched_shelf import WatchedShelf
 from playout.publisher.address import Address, parse_address
@@ -204,18 +203,7 @@ class Pump:
             self._lonely_since = clock.monotonic_ns()
 
     def _list(self) -> list[dict[str, object]]:
-        return [
-            {
-                "output_id": output.desired.output_id,
-                "token": output.desired.token,
-                "generation": output.desired.generation,
-                "finished": output.finished,
-                "stopping": output.stopping,
-                "stream_id": output.desired.stream_id,
-                "cost": cost(output.desired),
-            }
-            for output in self.outputs.values()
-        ]
+        return [output.listing() for output in self.outputs.values()]
 
     def take(self, message: dict[str, object]) -> None:
         """Do what control says. Raises `NodeProtocolError` for what makes no sense."""

@@ -14,6 +14,7 @@ from playout.errors import PlayoutError
 from playout.media import TrackKind
 from playout.node.as_run import LONGEST_LOOP_SECONDS, AsRun
 from playout.node.journal import Journal
+from playout.node.placement import cost
 from playout.publisher.address import Address
 from playout.publisher.output import Output, OutputOptions
 from playout.publisher.session import Progress
@@ -95,6 +96,7 @@ class PumpedOutput:
         self._retry_at_ns = 0
         self._was_lost = False
         self._repeated: tuple[str, str] = ("", "")
+        self._listed: dict[str, object] = {}
 
     def _may_send(self) -> bool:
         # Asked at the beginning of each tick and before each write.
@@ -251,6 +253,27 @@ class PumpedOutput:
             jumps + progress.jumps,
             substitutions + progress.substitutions,
         )
+
+    def listing(self) -> dict[str, object]:
+        """How control tells it from others; the same object for as long as that is the same."""
+        desired, listed = self.desired, self._listed
+        if (
+            not listed
+            or listed["token"] != desired.token
+            or listed["generation"] != desired.generation
+            or listed["finished"] != self.finished
+            or listed["stopping"] != self.stopping
+        ):
+            self._listed = listed = {
+                "output_id": desired.output_id,
+                "token": desired.token,
+                "generation": desired.generation,
+                "finished": self.finished,
+                "stopping": self.stopping,
+                "stream_id": desired.stream_id,
+                "cost": cost(desired),
+            }
+        return listed
 
     def report(self, late_ms: float) -> OutputReport:
         """What is real now, on a pump that is `late_ms`; hands over the events since the last."""

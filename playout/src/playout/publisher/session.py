@@ -26,7 +26,7 @@ from playout.publisher.address import Address
 from playout.publisher.environment import Environment
 from playout.publisher.transport import Buffer, Limits, Transport
 from playout.pump.feed import Feed
-from playout.pump.pacing import Pace, horizon
+from playout.pump.pacing import Pace, horizon, is_overdue
 from playout.pump.prefetch import LOOK_SECONDS, ReadAhead
 from playout.pump.wheel import Wheel
 from playout.rtmp import chunks
@@ -133,6 +133,17 @@ class Session:
     about what the programme takes.
     """
 
+    __slots__ = (
+        "_ack_at", "_acks", "_address", "_environment", "_epoch_ns", "_epoch_of", "_feed",
+        "_hooks", "_is_flooded", "_largest_ack_gap", "_last_tick_ms", "_limits", "_loop",
+        "_may_send", "_media_from", "_moved_at", "_next_look", "_next_sample", "_open_at",
+        "_opened_at", "_opening_ms", "_over", "_pace", "_patience", "_read_ahead",
+        "_rotate_after", "_rotation", "_rotation_ms", "_rotation_of", "_rtmp", "_sampled",
+        "_sampled_at", "_sent_at_ack", "_shift_ms", "_slow_until", "_step_ms", "_stopping",
+        "_stream_id", "_ticking", "_transport", "_wake", "_wheel", "_window", "_writing",
+        "gives_way_at", "progress", "unsent_bytes",
+    )  # fmt: skip
+
     def __init__(
         self,
         address: Address,
@@ -156,6 +167,7 @@ class Session:
         self._rotate_after = rotate_after
         self._rotation_of: Programme | None = None
         self._rotation = -1
+        self._rotation_ms = 0
         self._opened_at = 0
         self._open_at = open_at
         self._shift_ms = 0
@@ -354,11 +366,12 @@ class Session:
             if feed.codec_header(kind)
         )
         # A great lead is built up over the first ticks: a thousand at once would be a flood.
-        feed.take(min(now_ms + pace.lead, feed.sent_until_ms + self._opening_ms), opening)
+        until_ms = min(now_ms + pace.lead, feed.sent_until_ms + self._opening_ms)
+        size = feed.take(until_ms, opening)
         if not self._is_flooded:
             self._loop.add_reader(self._transport.fileno(), self._on_readable)
         try:
-            self._send(opening)
+            self._send(opening, size)
         except TrackUnreadable as error:
             raise self._cut_off(error) from error
         self._hooks.first_media()
@@ -426,23 +439,19 @@ class Session:
             if self.gives_way_at is not None or now_ms >= feed.sent_until_ms:
                 self._finish(None)
             return
-        step = horizon(
-            self._pace,
-            now_ms=now_ms,
-            sent_until_ms=feed.sent_until_ms,
-            last_tick_ms=last_tick_ms,
-        )
-        until_ms = step.until_ms
-        if step.jump:
+        pace, sent_until_ms = self._pace, feed.sent_until_ms
+        if is_overdue(pace, now_ms, sent_until_ms):
             if not self._jump(now, now_ms):
                 return
-            until_ms = min(until_ms, feed.sent_until_ms + self._step_ms)
+            until_ms = min(now_ms + pace.lead, feed.sent_until_ms + self._step_ms)
+        else:
+            until_ms = horizon(pace, now_ms, sent_until_ms, last_tick_ms)
         buffers: list[Buffer] = []
-        feed.take(until_ms, buffers)
-        if not buffers:
+        size = feed.take(until_ms, buffers)
+        if not size:
             return
         try:
-            self._send(buffers)
+            self._send(buffers, size)
         except TrackUnreadable as error:
             self._hooks.unreadable(error)
             feed.jump(feed.take_back())
@@ -469,8 +478,7 @@ class Session:
         self._hooks.unreadable(error)
         return ConnectionLost(f"The session was given up in the middle of a message. {error}")
 
-    def _send(self, buffers: list[Buffer]) -> None:
-        size = sum(map(len, buffers))
+    def _send(self, buffers: list[Buffer], size: int) -> None:
         self.progress.bytes_sent += size
         if not self._transport.send(buffers, size) and not self._writing:
             self._writing = True
@@ -481,7 +489,7 @@ class Session:
         if data:
             if not self._may_send():
                 raise LeaseLost("This node may no longer publish the stream.")
-            self._send([data])
+            self._send([data], len(data))
 
     def _on_writable(self) -> None:
         try:
@@ -628,10 +636,10 @@ class Session:
             # An edit may have moved the join.
             self._rotation_of = feed.programme
             self._rotation = rotation_at(feed.programme, self._opened_at, period=period)
+            self._rotation_ms = frame_ms(self._rotation, feed.programme.video_rate)
         if self._rotation < 0 or self.gives_way_at is not None:
             return
-        due_ms = frame_ms(self._rotation, feed.programme.video_rate)
-        if due_ms - feed.sent_until_ms < _PLANNED_SAMPLES * 1000 * self._patience.sample:
+        if self._rotation_ms - feed.sent_until_ms < _PLANNED_SAMPLES * 1000 * self._patience.sample:
             passed = self._rotation < feed.opening_frame
             self.rotate_at(feed.next_key if passed else self._rotation)
 

@@ -162,6 +162,8 @@ class PlainTransport(_Socket):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
         self._waiting: list[Buffer] = []
+        self._is_dry = False
+        """The last look took all there was, so that the next need not ask."""
 
     def send(self, buffers: list[Buffer], size: int) -> bool:
         """See `Transport`."""
@@ -200,12 +202,17 @@ class PlainTransport(_Socket):
 
     def receive(self) -> bytes | None:
         """See `Transport`."""
+        if self._is_dry:
+            self._is_dry = False
+            return None
         try:
-            return self._socket.recv(_READ_BYTES)
+            data = self._socket.recv(_READ_BYTES)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as error:
             raise _lost(error) from error
+        self._is_dry = 0 < len(data) < _READ_BYTES
+        return data
 
     def unsent_bytes(self) -> int:
         """See `Transport`."""

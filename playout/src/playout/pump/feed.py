@@ -11,6 +11,7 @@ show of it, by the clock. The programme itself never changes by this.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -33,14 +34,14 @@ from playout.timeline.resolve import (
 )
 from playout.tracks.reader import Track
 
-INTERLEAVE_MS = 100
-"""Pictures and sound alternate in runs of this length: shorter ones make each send dearer, and
-receivers look further ahead than that."""
+INTERLEAVE_MS = 125
+"""Pictures and sound alternate in runs of about this length, of which a tick holds a whole number:
+shorter ones make each send dearer, and receivers look further ahead than that."""
+_SPARE_MS = 12
+"""A tick that comes so late has no run more for it."""
 _LOOK_MS = 1000
 """So often the file system is asked whether an index was cut short: asking is a call of its own,
 and who follows the rules replaces files as a whole."""
-_NEAR = 24
-"""Messages among which the next one due is looked for first."""
 _RETIMED_MS = 400
 """Pictures whose time of showing is changed come no further before the end of their stretch."""
 _FILL_AUDIO_FRAMES = 86
@@ -261,10 +262,10 @@ class Feed:
         while unsent_bytes > 0:
             # The last `take` is known; those before it are held to have been like it.
             begin_ms = end_ms - (took_ms if 0 < took_ms <= _LOOK_MS else INTERLEAVE_MS)
-            runs = [*range(begin_ms, end_ms, INTERLEAVE_MS), end_ms]
-            for run in reversed(range(len(runs) - 1)):
-                sounds = self._audio.taken(runs[run], runs[run + 1])
-                pictures = self._video.taken(runs[run], runs[run + 1])
+            ends = _ends_of_runs(begin_ms, end_ms)
+            for begin, end in reversed([*itertools.pairwise([begin_ms, *ends])]):
+                sounds = self._audio.taken(begin, end)
+                pictures = self._video.taken(begin, end)
                 if sounds is None and pictures is None:
                     return frame
                 unsent_bytes -= sum(size for _, size in sounds or ())
@@ -785,10 +786,10 @@ class Feed:
 
     # -- sending ----------------------------------------------------------------------------
 
-    def take(self, until_ms: int, out: list[Buffer]) -> None:
+    def take(self, until_ms: int, out: list[Buffer]) -> int:
         """Append all that is due before `until_ms` of the programme, pictures and sound in order.
 
-        Sets `ended` when the programme has nothing more.
+        Returns the number of bytes in `out`. Sets `ended` when the programme has nothing more.
         """
         video, audio = self._video, self._audio
         pictures, sounds = video.track, audio.track
@@ -812,9 +813,10 @@ class Feed:
             and until_ms <= audio.end_ms
             and not (video.patches or audio.patches or video.prelude or audio.prelude)
             and (not video.retimed or until_ms < video.end_ms - _RETIMED_MS)
-            and self._take_runs(until_ms, out)
+            and not out
+            and (taken := self._take_runs(until_ms, out)) is not None
         ):
-            return
+            return taken
         while True:
             while video.end_ms <= self.sent_until_ms and not self.ended:
                 self.ended = not self._enter_video(video.end)
@@ -830,7 +832,7 @@ class Feed:
             self._merge(reached, out)
             self.sent_until_ms = max(self.sent_until_ms, reached)
             if reached >= until_ms:
-                return
+                return sum(map(len, out))
 
     def _look_at_tracks(self) -> None:
         """Notice, before anything of them is touched, that tracks changed under our hands."""
@@ -884,46 +886,45 @@ class Feed:
         if audio_end > audio.next:
             audio.emit(audio_end, out)
 
-    def _take_runs(self, until_ms: int, out: list[Buffer]) -> bool:
+    def _take_runs(self, until_ms: int, out: list[Buffer]) -> int | None:
         """The same without joins, which is nearly always: the costliest loop of the pump.
 
-        False, with nothing done, when a lane has no track.
+        The number of bytes appended; None, with nothing done, when a lane has no track.
         """
         video, audio = self._video, self._audio
-        if video.track is None or audio.track is None:
-            return False
-        pictures, picture_at = video.track.timestamps, video.track.offsets
-        sounds, sound_at = audio.track.timestamps, audio.track.offsets
-        picture_data, sound_data = video.track.data, audio.track.data
-        picture, sound, at_ms = video.next, audio.next, self.sent_until_ms
-        while at_ms < until_ms:
-            at_ms += INTERLEAVE_MS
-            if at_ms > until_ms:
-                at_ms = until_ms
-            due, near = at_ms - video.base_ms, picture + _NEAR
-            if near > video.stop:
-                near = video.stop
-            run = bisect_left(pictures, due, picture, near)
-            if run == near:
-                run = bisect_left(pictures, due, run, video.stop)
+        pictures, sounds = video.track, audio.track
+        if pictures is None or sounds is None:
+            return None
+        picture, sound = video.next, audio.next
+        last_picture, last_sound = video.index_at(until_ms), audio.index_at(until_ms)
+        picture_data, picture_at = pictures.data, pictures.offsets
+        sound_data, sound_at = sounds.data, sounds.offsets
+        first_picture_byte = picture_byte = picture_at[picture]
+        first_sound_byte = sound_byte = sound_at[sound]
+        # What `Lane.index_at` does, without what is the same for all runs.
+        picture_n, picture_d, picture_z = video.steps
+        sound_n, sound_d, sound_z = audio.steps
+        for at_ms in _ends_of_runs(self.sent_until_ms, until_ms):
+            at_ms *= 2
+            run = -(picture_n * (picture_z - at_ms) // picture_d)
+            if run > last_picture:
+                run = last_picture
             if run > picture:
-                out.append(picture_data[picture_at[picture] : picture_at[run]])
-                picture = run
-            due, near = at_ms - audio.base_ms, sound + _NEAR
-            if near > audio.stop:
-                near = audio.stop
-            run = bisect_left(sounds, due, sound, near)
-            if run == near:
-                run = bisect_left(sounds, due, run, audio.stop)
+                picture, begin, picture_byte = run, picture_byte, picture_at[run]
+                out.append(picture_data[begin:picture_byte])
+            run = -(sound_n * (sound_z - at_ms) // sound_d)
+            if run > last_sound:
+                run = last_sound
             if run > sound:
-                out.append(sound_data[sound_at[sound] : sound_at[run]])
-                sound = run
+                sound, begin, sound_byte = run, sound_byte, sound_at[run]
+                out.append(sound_data[begin:sound_byte])
         if picture > video.next:
-            video.next, video.last_ms = picture, video.base_ms + pictures[picture - 1]
+            video.next, video.last_ms = picture, video.base_ms + pictures.timestamps[picture - 1]
         if sound > audio.next:
-            audio.next, audio.last_ms = sound, audio.base_ms + sounds[sound - 1]
-        self.sent_until_ms = at_ms
-        return True
+            audio.next, audio.last_ms = sound, audio.base_ms + sounds.timestamps[sound - 1]
+        if until_ms > self.sent_until_ms:
+            self.sent_until_ms = until_ms
+        return picture_byte - first_picture_byte + sound_byte - first_sound_byte
 
     # -- reading ahead ----------------------------------------------------------------------
 
@@ -974,6 +975,13 @@ class Feed:
         except TrackError:
             pass
         return None
+
+
+def _ends_of_runs(begin_ms: int, end_ms: int) -> list[int]:
+    """Where the runs of that stretch end, which are as long as each other."""
+    span = end_ms - begin_ms
+    count = max(1, -((_SPARE_MS - span) // INTERLEAVE_MS))
+    return [begin_ms + span * n // count for n in range(1, count + 1)]
 
 
 def _ready(track: Track, within: int, last: int, *, goes_on: bool) -> int:

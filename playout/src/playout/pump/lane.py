@@ -35,15 +35,16 @@ class Lane:
     """
 
     __slots__ = (
-        "base_ms", "cadence", "end", "end_ms", "first", "header", "kind", "last_ms", "late",
-        "left", "missing", "next", "origin_ms", "patches", "prelude", "rate", "retimed", "start",
-        "stop", "track",
+        "_denominator", "_numerator", "base_ms", "cadence", "end", "end_ms", "first", "header",
+        "kind", "last_ms", "late", "left", "missing", "next", "origin_ms", "patches", "prelude",
+        "rate", "retimed", "start", "stop", "track",
     )  # fmt: skip
 
     def __init__(self, kind: TrackKind, rate: Fraction, origin_ms: int) -> None:
         self.kind = kind
         self.rate = rate
         self.origin_ms = origin_ms
+        self._numerator, self._denominator = rate.numerator, 2000 * rate.denominator
         low = 1000 * rate.denominator // rate.numerator
         self.cadence = (low, low if 1000 * rate.denominator % rate.numerator == 0 else low + 1)
         self.track: Track | None = None
@@ -195,11 +196,21 @@ class Lane:
     def _head(self, delta: int) -> bytes:
         return packetiser.delta_head(self.kind, delta)
 
+    @property
+    def steps(self) -> tuple[int, int, int]:
+        """Three numbers n, d and z that say how many messages are due before `ms`.
+
+        It is -(n (z - 2 ms) // d): `timebase.frame_ms` turned round, counted from message 0.
+        """
+        return self._numerator, self._denominator, 1 + 2 * self.base_ms
+
     def index_at(self, until_ms: int) -> int:
         """The first message that is not due before `until_ms`, within this placement."""
-        if self.track is None:
-            return self.next
-        return bisect_left(self.track.timestamps, until_ms - self.base_ms, self.next, self.stop)
+        zero = 1 + 2 * self.base_ms
+        message = -(self._numerator * (zero - 2 * until_ms) // self._denominator)
+        if message > self.stop:
+            return self.stop
+        return message if message > self.next else self.next
 
     def emit(self, end: int, out: list[Buffer]) -> None:
         """Append the slices of messages up to `end` to `out`, patched where a join needs it."""

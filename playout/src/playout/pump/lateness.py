@@ -12,9 +12,10 @@ class Lateness:
     """Counts delays in quarter milliseconds; what is above two seconds counts as two seconds."""
 
     def __init__(self) -> None:
-        self._counts = [0] * (_LARGEST_MS * _BUCKETS_PER_MS + 1)
         self.max_ms = 0.0
         self._highest = 0
+        """The last bucket that was ever used."""
+        self.clear()
 
     def add(self, late_ms: float) -> None:
         """Count one tick that came `late_ms` after it was due."""
@@ -22,14 +23,14 @@ class Lateness:
             self.max_ms = late_ms
         bucket = int(late_ms * _BUCKETS_PER_MS) if late_ms > 0 else 0
         if bucket > self._highest:
-            self._highest = bucket
-        self._counts[min(bucket, _LARGEST_MS * _BUCKETS_PER_MS)] += 1
+            self._highest = bucket = min(bucket, _LARGEST_MS * _BUCKETS_PER_MS)
+        self._counts[bucket] += 1
 
     def percentile_ms(self, share: float) -> float:
         """The delay that `share` (0 to 1) of all ticks did not exceed; 0 when there were none."""
-        left = (1 - share) * sum(self._counts)
+        left = (1 - share) * sum(self._counts[: self._highest + 1])
         # From the far end, where the wanted percentiles lie and most buckets are empty.
-        for bucket in range(min(self._highest, len(self._counts) - 1), -1, -1):
+        for bucket in range(self._highest, -1, -1):
             left -= self._counts[bucket]
             if left < 0:
                 return min((bucket + 1) / _BUCKETS_PER_MS, max(0.0, self.max_ms))
@@ -37,9 +38,9 @@ class Lateness:
 
     def clear(self) -> None:
         """Begin again."""
-        self._counts = [0] * len(self._counts)
-        self.max_ms = 0.0
+        self._counts = [0] * (_LARGEST_MS * _BUCKETS_PER_MS + 1)
         self._highest = 0
+        self.max_ms = 0.0
 
     def summary(self) -> dict[str, float]:
         """Median, 99th percentile and maximum, in milliseconds."""
@@ -57,4 +58,4 @@ class Lateness:
             total += sum(counts[begin:end])
             found.append(total)
             begin = end
-        return [*found, total + sum(counts[begin:])]
+        return [*found, total + sum(counts[begin : self._highest + 1])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 CROWD = 100
 """More sessions in one pump than this are a crowd."""
@@ -24,22 +23,18 @@ class Pace:
     """Media due longer ago than this is left out."""
 
 
-class Horizon(NamedTuple):
-    """What one tick may do."""
-
-    until_ms: int
-    """Send messages due before this time of the programme."""
-    jump: bool = False
-    """Leave out what is overdue, and go on at the next key frame."""
+def is_overdue(pace: Pace, now_ms: int, sent_until_ms: int) -> bool:
+    """Whether what is due has to be left out, to go on at the next key frame."""
+    return now_ms - sent_until_ms >= pace.jump_after
 
 
-def horizon(pace: Pace, *, now_ms: int, sent_until_ms: int, last_tick_ms: int) -> Horizon:
-    """How far to send at `now_ms` of the programme, when `sent_until_ms` was reached before.
+def horizon(pace: Pace, now_ms: int, sent_until_ms: int, last_tick_ms: int) -> int:
+    """Until what time of the programme to send at `now_ms`, when `sent_until_ms` was reached.
 
-    Never faster than `catch_up` times the time since the last tick, except right after a jump.
+    Never faster than `catch_up` times the time since the last tick.
     """
+    reach = sent_until_ms + int(pace.catch_up * (now_ms - last_tick_ms))
     target = now_ms + pace.lead
-    if now_ms - sent_until_ms >= pace.jump_after:
-        return Horizon(target, jump=True)
-    allowance = int(pace.catch_up * max(0, now_ms - last_tick_ms))
-    return Horizon(max(sent_until_ms, min(target, sent_until_ms + allowance)))
+    if reach > target:
+        reach = target
+    return reach if reach > sent_until_ms else sent_until_ms

@@ -43,6 +43,7 @@ ROUND_SECONDS = 0.5
 MIN_WINDOW_MS = 14_000
 """At least so much media, whatever the bytes: with the time between two looks, a block is found bad
 nine seconds before it would be sent."""
+NICE = 10
 MAX_DISKS = 8
 """Threads, at most; further disks share the last one."""
 MAX_WAITING = 20_000
@@ -117,6 +118,9 @@ class _Disk:
             self._changed.notify()
 
     def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            # Whoever sends goes first: what is read here is due in many seconds.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while True:
             with self._changed:
                 if not self._jobs and not self._is_closed:
