@@ -161,6 +161,7 @@ class Output:
         self._stopped = asyncio.Event()
         self._acknowledged_at: float | None = None
         self._published_at: float | None = None
+        self._was_accepted = False
         self._resume_at: int | None = None
 
     # -- what it is doing -------------------------------------------------------------------
@@ -271,7 +272,7 @@ class Output:
                 if self.used == self.address:
                     self._returns = 0
                 self.used, self._failures = self.address, 0
-            elif isinstance(failure, ConnectionLost) and self._published_at is not None:
+            elif isinstance(failure, ConnectionLost) and self._was_accepted:
                 suspicious += 1
                 if suspicious >= SUSPICIOUS_SESSIONS:
                     failure = StreamKeyRejected(
@@ -336,7 +337,7 @@ class Output:
                 await self._pause(wait)
 
     async def _run_session(self, address: Address) -> None:
-        self._published_at = None
+        self._published_at, self._was_accepted = None, False
         resume_at, self._resume_at = self._resume_at, None
         options = self._options
         feed = Feed(
@@ -392,6 +393,7 @@ class Output:
             if looking is not None:
                 looking.cancel()
             self._feed = None
+            self._was_accepted = session.was_accepted
             if session.progress.connected_ns:
                 self.aired_until = feed.sent_before(session.unsent_bytes)
                 feed.close()

@@ -290,6 +290,11 @@ class Session:
         self.gives_way_at = frame
         return True
 
+    @property
+    def was_accepted(self) -> bool:
+        """Whether the ingest has said yes to the key."""
+        return self._stream_id != 0
+
     # -- before media -----------------------------------------------------------------------
 
     async def _negotiate(self) -> None:

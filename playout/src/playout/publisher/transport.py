@@ -606,7 +606,7 @@ async def _encrypt(
     except TimeoutError as error:
         raise IngestTimeout(f"{address.host} did not finish the TLS handshake in time.") from error
     except ssl.SSLCertVerificationError as error:
-        reason = error.verify_message or "verification failed"
+        reason = (error.verify_message or "verification failed").rstrip(".")
         raise CertificateInvalid(
             f"The certificate of {address.host} is not valid: {reason}."
         ) from error
