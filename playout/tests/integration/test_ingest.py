@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 import resource
 import secrets
@@ -14,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from judges.clips import Clip, ClipShelf
@@ -69,7 +71,9 @@ async def finish(process: asyncio.subprocess.Process) -> str:
 class Caller:
     """Our publisher on a plain socket."""
 
-    def __init__(self, server: IngestServer, name: str, app: str = "live") -> None:
+    def __init__(
+        self, server: IngestServer | SimpleNamespace, name: str, app: str = "live"
+    ) -> None:
         self._port = server.port
         self.publisher = Publisher(
             app=app,
@@ -532,6 +536,23 @@ class TestTheCommand:
         assert file.name == f"{KEY_ID}-1.flv"
         assert len(Recording(file).video) == 90
 
+    async def test_it_receives_when_nobody_reads_what_it_says(self) -> None:
+        ours, theirs = os.pipe()
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "playout", "ingest", "--listen", "127.0.0.1:0",
+            stdout=theirs, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        os.close(theirs)
+        line = await asyncio.to_thread(os.read, ours, 200)
+        os.close(ours)
+        port = int(line.split(b":")[2].split(b"/")[0])
+        for name in ("first", "second"):
+            async with Caller(SimpleNamespace(port=port), name) as caller:
+                await caller.begin()
+                await caller.send_picture(b"picture", key=True)
+        _, errors = await stop(command)
+        assert errors == ""
+
     async def test_a_full_disk_ends_the_recording_and_not_the_session(
         self, clip: Path, tmp_path: Path
     ) -> None:
@@ -573,7 +594,7 @@ async def stop(command: asyncio.subprocess.Process) -> tuple[str, str]:
     command.send_signal(signal.SIGTERM)
     out, errors = await asyncio.wait_for(command.communicate(), 10)
     assert command.returncode == 0
-    return out.decode(), errors.decode()
+    return (out or b"").decode(), errors.decode()
 
 
 _RELAY = """

@@ -288,6 +288,17 @@ class TestTheCommand:
         assert command.run(args) == 2
         assert "none.json cannot be used: No such file" in capsys.readouterr().err
 
+    def test_a_place_where_nothing_can_be_recorded_is_named_at_once(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "no-directory"
+        file.touch()
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        args = parser.parse_args(["--listen", "127.0.0.1:0", "--record", str(file)])
+        assert command.run(args) == 1
+        assert f"nothing can be recorded in {file}" in capsys.readouterr().err
+
 
 def test_openings_of_a_running_stream_read_on_without_a_gap() -> None:
     """Whoever joins sees, after the opening, exactly what everybody else sees."""

@@ -12,6 +12,10 @@ import sys
 from pathlib import Path
 
 from playout.ingest.server import IngestServer
+from playout.lines import LineHandler, LineWriter
+
+_LAST_WORDS_SECONDS = 2.0
+"""Whoever reads what we say has so long to take the rest of it."""
 
 
 def address(text: str) -> tuple[str, int]:
@@ -50,8 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Receive until interrupted; 0 then, 1 when it cannot listen, 2 for a bad key file."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    """Receive until interrupted; 0 then, 1 when it cannot listen or record, 2 for bad keys."""
+    # Publishers must not wait for whoever reads what we say.
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        handlers=[LineHandler(LineWriter(2))],
+    )
     keys = None
     if args.key_file is not None:
         try:
@@ -61,6 +70,14 @@ def run(args: argparse.Namespace) -> int:
             reason = error.strerror if isinstance(error, OSError) else "not a JSON list of strings"
             sys.stderr.write(f"playout ingest: {args.key_file} cannot be used: {reason}.\n")
             return 2
+    if args.record is not None:
+        try:
+            args.record.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            sys.stderr.write(
+                f"playout ingest: nothing can be recorded in {args.record}: {error.strerror}.\n"
+            )
+            return 1
     try:
         asyncio.run(_serve(args, keys))
     except OSError as error:
@@ -78,9 +95,10 @@ def read_keys(file: Path) -> frozenset[str]:
 
 
 async def _serve(args: argparse.Namespace, keys: frozenset[str] | None) -> None:
+    lines = LineWriter(1)
+
     def tell(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        lines.write(line + "\n")
 
     host, port = args.listen
     stop = asyncio.Event()
@@ -101,6 +119,7 @@ async def _serve(args: argparse.Namespace, keys: frozenset[str] | None) -> None:
         if args.http is not None:
             tell(f"Showing at http://{_shown(args.http[0])}:{server.http_port}/status.json")
         await stop.wait()
+    await asyncio.to_thread(lines.flush, _LAST_WORDS_SECONDS)
 
 
 def _shown(host: str) -> str:

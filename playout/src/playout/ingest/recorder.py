@@ -29,7 +29,11 @@ class Recorder:
             except FileExistsError:
                 continue
             break
-        self._file.write(flv.file_header())
+        try:
+            self._file.write(flv.file_header())
+        except OSError:
+            self._file.close()
+            raise
 
     def write(self, tags: bytes) -> None:
         """Append whole tags. Raises `OSError`; the file then ends where it ended before."""

@@ -197,8 +197,10 @@ class PublisherConnection:
         except OSError as error:
             end = f"the connection broke: {error.strerror or type(error).__name__}"
         finally:
-            await self._end_session(end)
-            self._writer.transport.abort()
+            try:
+                await self._end_session(end)
+            finally:
+                self._writer.transport.abort()
 
     async def _exchange(self) -> str:
         """Read and answer until the client leaves; returns how it left."""
