@@ -194,6 +194,15 @@ def test_a_server_that_says_nothing_is_given_up_in_time(start: Callable[..., Air
         assert air.events("lost")[0]["code"] == "ingest.timeout"
 
 
+def test_a_run_whose_time_is_over_before_it_was_on_air_has_failed(
+    start: Callable[..., Air],
+) -> None:
+    with impostor(None) as port:
+        air = start(f"rtmp://127.0.0.1:{port}/live/{KEY}", "--seconds", "1")
+        assert air.wait(seconds=20) == 1
+        assert "did not let the stream begin in 1 seconds" in air.text
+
+
 # -- a receiver that goes away ------------------------------------------------------------------
 
 

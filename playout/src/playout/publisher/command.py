@@ -17,7 +17,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from playout import clock
-from playout.errors import AddressInvalid, PlayoutError, ProgrammeError, TracksDisagree
+from playout.errors import (
+    AddressInvalid,
+    IngestTimeout,
+    PlayoutError,
+    ProgrammeError,
+    TracksDisagree,
+)
 from playout.lines import LineHandler, LineWriter
 from playout.publisher import programme_file
 from playout.publisher.address import Address, parse_address
@@ -276,6 +282,14 @@ class _Console:
         self.failure = error
         self._say("failed", str(error), code=error.code)
 
+    def too_late(self, seconds: Fraction) -> None:
+        """The time is over, and nothing was ever on air."""
+        if self.failure is None:
+            self.failure = IngestTimeout(
+                f"{self._destination} did not let the stream begin in {float(seconds):g} seconds.",
+                advice="Check the address and the port.",
+            )
+
     def ended(self) -> None:
         """The summary follows; nothing to say here."""
 
@@ -440,6 +454,8 @@ async def _air(
                 if output.progress is None or output.progress.connected_ns == 0:
                     output.stop()
             if not any(output.sessions for output in outputs):
+                for console in consoles:
+                    console.too_late(args.seconds)
                 stop()
     await asyncio.gather(*running)
     for output, console in zip(outputs, consoles, strict=True):

@@ -552,7 +552,8 @@ class Session:
             case Acknowledged():
                 self._take_acknowledgement()
             case Rejected(code, _, description):
-                said = f": {description}" if description else ""
+                words = description.strip().removesuffix(".")
+                said = f": {words}" if words else ""
                 if code in _KEY_CODES:
                     raise StreamKeyRejected(
                         f"{self._address.host} refused the stream key ({code}){said}."
