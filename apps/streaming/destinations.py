@@ -147,8 +147,10 @@ def fingerprint(address: str, key: str) -> str:
         # One entry, whether by RTMP or RTMPS. Primary and backup (a, b) may be on air together.
         host, port = f"{host[0]}.youtube", 0
     app = urlsplit(address).path.strip("/")
+    # Ingests take what follows a question mark as parameters of the same stream.
+    name = key.partition("?")[0]
     return salted_hmac(
-        "streaming.destination", f"{host}\0{port}\0{app}\0{key}", algorithm="sha256"
+        "streaming.destination", f"{host}\0{port}\0{app}\0{name}", algorithm="sha256"
     ).hexdigest()
 
 

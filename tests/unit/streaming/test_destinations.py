@@ -95,6 +95,12 @@ def test_the_fingerprint_is_equal_for_equal_publishing_points_only():
     assert "abcd" not in base
 
 
+def test_what_a_key_carries_behind_a_question_mark_makes_no_other_publishing_point():
+    base = destinations.fingerprint(TWITCH, "live_1")
+    assert destinations.fingerprint(TWITCH, "live_1?bandwidthtest=true") == base
+    assert destinations.fingerprint(TWITCH, "live_2?bandwidthtest=true") != base
+
+
 def test_only_long_keys_show_their_last_four_characters():
     assert destinations.key_hint("abcd-efgh-ijkl-mnop") == "mnop"
     assert destinations.key_hint("secret") == ""
