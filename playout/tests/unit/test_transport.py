@@ -10,6 +10,8 @@ import os
 import random
 import socket
 import ssl
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -164,7 +166,7 @@ async def test_an_abort_takes_back_what_the_far_end_has_not_read() -> None:
 def answers(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """Let the resolver give these addresses, or fail when there are none."""
 
-    async def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
+    def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "not known")
         return [
@@ -173,7 +175,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
             for each in addresses
         ]  # fmt: skip
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 @contextlib.contextmanager
@@ -243,3 +245,28 @@ async def test_a_machine_without_descriptors_left_says_so_and_may_be_asked_again
             with pytest.raises(ConnectionLost, match="Too many open files"):
                 await connect(address)
         (await connect(address)).close()
+
+
+def test_a_resolver_that_hangs_is_asked_once_for_all_and_keeps_no_process_from_ending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered, asked = threading.Event(), []
+
+    def hang(host: str, port: int, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        answered.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+
+    async def ask() -> None:
+        connector, address = Connector(), parse_address("rtmp://ingest.invalid/live/key")
+        attempts = [connector(address, limits=Limits(resolve=0.2)) for _ in range(20)]
+        for error in await asyncio.gather(*attempts, return_exceptions=True):
+            assert isinstance(error, HostNotFound)
+
+    begun = time.monotonic()
+    asyncio.run(ask())
+    assert time.monotonic() - begun < 5
+    assert asked == ["ingest.invalid"]
+    answered.set()

@@ -18,6 +18,7 @@ import socket
 import ssl
 import struct
 import termios
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -445,6 +446,7 @@ class Connector:
 
     def __init__(self) -> None:
         self._good: dict[tuple[str, int], tuple[float, list[_Candidate]]] = {}
+        self._looking_up: dict[tuple[str, int], asyncio.Future[list[_Candidate] | Exception]] = {}
 
     async def __call__(
         self,
@@ -506,8 +508,10 @@ class Connector:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(limits.resolve):
-                found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-                return list(found)
+                found = await self._look_up(address.host, address.port)
+                if isinstance(found, Exception):
+                    raise found
+                return found
         except (OSError, UnicodeError, TimeoutError) as error:
             at, known = self._good.get((address.host, address.port), (0.0, []))
             if known and loop.time() - at < REMEMBERED_SECONDS:
@@ -517,6 +521,45 @@ class Connector:
             else:
                 text = f"There is no host called {address.host}."
             raise HostNotFound(text) from error
+
+    async def _look_up(self, host: str, port: int) -> list[_Candidate] | Exception:
+        """What the system's resolver says. All who ask for one host at a time share its answer.
+
+        A resolver may hang for much longer than we wait, and a thread of the loop's own could then
+        keep the process from ending.
+        """
+        loop, key = asyncio.get_running_loop(), (host, port)
+        pending = self._looking_up.get(key)
+        if pending is None:
+            pending = self._looking_up[key] = loop.create_future()
+            thread = threading.Thread(
+                target=_resolve_in_thread,
+                args=(loop, self._found, key),
+                name="resolve",
+                daemon=True,
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self._found(key, OSError(str(error)))
+        return await asyncio.shield(pending)
+
+    def _found(self, key: tuple[str, int], found: list[_Candidate] | Exception) -> None:
+        self._looking_up.pop(key).set_result(found)
+
+
+def _resolve_in_thread(
+    loop: asyncio.AbstractEventLoop,
+    tell: Callable[[tuple[str, int], list[_Candidate] | Exception], None],
+    key: tuple[str, int],
+) -> None:
+    found: list[_Candidate] | Exception
+    try:
+        found = list(socket.getaddrinfo(*key, type=socket.SOCK_STREAM))
+    except Exception as error:  # noqa: BLE001 - told to whoever asked
+        found = error
+    with contextlib.suppress(RuntimeError):  # the loop is over, and nobody waits any more
+        loop.call_soon_threadsafe(tell, key, found)
 
 
 def _alternating(candidates: list[_Candidate]) -> list[_Candidate]:
