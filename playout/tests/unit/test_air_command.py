@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,25 @@ def test_a_file_of_authorities_that_cannot_be_used_is_named(
         file.write_text(content)
     assert air(tmp_path, monkeypatch, "--ca-file", str(file), to="rtmps") == 1
     assert f"The file of certificates {file} cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "to", [["--to", "{}"], ["--to={}"], ["--t={}"], ["--t", "{}"]], ids=" ".join
+)
+def test_a_key_in_the_address_leaves_the_process_list_however_the_option_is_written(
+    to: list[str], tmp_path: Path
+) -> None:
+    write_item(tmp_path, "film", 60)
+    url = f"rtmp://127.0.0.1:1/live/{KEY}"
+    environment = {name: value for name, value in os.environ.items() if name != "PLAYOUT_KEY"}
+    command = [sys.executable, "-m", "playout", "air", *(each.format(url) for each in to)]
+    running = subprocess.Popen(
+        [*command, str(tmp_path / "film"), "--json"], stdout=subprocess.PIPE, env=environment
+    )
+    try:
+        assert running.stdout is not None
+        assert b"connecting" in running.stdout.readline()
+        assert KEY not in Path(f"/proc/{running.pid}/cmdline").read_text()
+    finally:
+        running.kill()
+        running.communicate()

@@ -147,9 +147,18 @@ def _hide_keys(urls: list[str], keys: list[str]) -> None:
     bare = {
         url: url.removesuffix(key).removesuffix("/") for url, key in zip(urls, keys, strict=True)
     }
-    bare |= {f"--to={url}": f"--to={short}" for url, short in bare.items()}
-    arguments = [bare.get(argument, argument) for argument in sys.argv[1:]]
-    if any(url in arguments for url in urls) or sys.argv[1:2] != ["air"]:
+    # Also behind the equals sign of an option, which may be written shorter than it is.
+    bare |= {f"={url}": f"={short}" for url, short in bare.items()}
+    arguments = []
+    for argument in sys.argv[1:]:
+        option, equals, value = argument.partition("=")
+        if argument.startswith("-") and equals:
+            arguments.append(option + bare.get(equals + value, equals + value))
+        else:
+            arguments.append(bare.get(argument, argument))
+    if any(argument.endswith(url) for argument in arguments for url in urls) or (
+        sys.argv[1:2] != ["air"]
+    ):
         os.close(descriptor)
         return
     command = [sys.executable, "-m", "playout", "air", "--key-fd", str(descriptor), *arguments[1:]]
