@@ -140,6 +140,21 @@ class PrepareOutOfSpace(PrepareError):
     advice = "Free some disk space; the partial output was removed."
 
 
+class PrepareOutUnusable(PrepareError):
+    """The folder for the tracks cannot be made or written."""
+
+    code = "prepare.out_unusable"
+    retry = Retry.SLOWLY
+    advice = "Check its path, its permissions and its disk, or choose another folder."
+
+
+class PrepareBusy(PrepareError):
+    """Another preparation is writing into the same folder."""
+
+    code = "prepare.busy"
+    advice = "Wait until it has ended, or choose another folder."
+
+
 class EncoderMismatch(PrepareError):
     """The encoder produced codec headers that differ from the profile's golden bytes."""
 

@@ -13,6 +13,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+
+def printable(text: str) -> str:
+    """`text` without what would steer a terminal, end the line or not encode; for file names."""
+    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
+
+
 MOST_WAITING = 1000
 """Lines; the oldest are left out first."""
 

@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from judges.thinning import first
 from playout.errors import (
     EncoderMismatch,
     PlayoutError,
+    PrepareBusy,
     PrepareCancelled,
     PrepareLimitExceeded,
     SourceEmpty,
@@ -162,6 +164,28 @@ def test_a_failed_preparation_keeps_what_was_there(
 
 
 # -- limits and cancelling ----------------------------------------------------------------------
+
+
+def test_two_preparations_never_share_a_folder(
+    make_clip: Callable[[Clip], Path], endless: Path, tmp_path: Path
+) -> None:
+    film, out = make_clip(Clip()), tmp_path / "out"
+    refused: list[PrepareBusy] = []
+
+    def ask() -> bool:
+        if (out / ".video.track.part").exists() and not refused:
+            with pytest.raises(PrepareBusy) as caught:
+                prepare(film, SMALL, out, options=FAST)
+            refused.append(caught.value)
+        return bool(refused)
+
+    with pytest.raises(PrepareCancelled):
+        prepare(endless, SMALL, out, options=FAST, cancelled=ask)
+
+    assert refused
+    assert not out.exists()
+    assert prepare(film, SMALL, out, options=FAST).frames == 90
+    assert Track.open(out, TrackKind.VIDEO).frames == 90
 
 
 @pytest.mark.parametrize("stage", ["measuring", "video"])
@@ -443,6 +467,68 @@ def test_the_command_explains_why_it_failed(
     assert "Upload a video or audio file" in printed.err
     assert run_command(str(path), "--profile", "nope", "--out", str(tmp_path / "o")) == 1
     assert "no profile called" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["taken", "taken/under", "dangling", "n" * 300])
+def test_a_folder_that_cannot_be_written_is_named(
+    make_clip: Callable[[Clip], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("taken").write_text("a file")
+    Path("dangling").symlink_to("nowhere")
+    film = str(make_clip(Clip()))
+
+    status = run_command(film, "--profile", "480p30-economy", "--out", out, "--json")
+
+    printed = capsys.readouterr()
+    assert status == 1
+    assert json.loads(printed.out)["error"]["code"] == "prepare.out_unusable"
+    assert out in printed.err
+
+
+def test_names_cannot_steer_the_terminal(
+    make_clip: Callable[[Clip], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"odd\xff\n\x1b[31m")
+    chosen = ["--profile", "480p30-economy", "--preset", "ultrafast", "--out", name]
+
+    assert run_command(name, *chosen) == 1
+    assert run_command(str(make_clip(Clip())), *chosen) == 0
+
+    printed = capsys.readouterr()
+    for line in (printed.err, printed.out):
+        assert line.removesuffix("\n").isprintable()
+        line.encode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(endless: Path, tmp_path: Path, number: int) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "playout", "prepare", str(endless), "--profile", "1080p30",
+         "--out", str(out), "--no-loudness", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not (out / ".video.track.part").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (out / ".video.track.part").exists()
+
+    process.send_signal(number)
+    printed, said = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert json.loads(printed)["error"]["code"] == "prepare.cancelled"
+    assert b"nothing was kept" in said
+    assert not out.exists()
 
 
 def test_a_terminal_sees_a_bar(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from playout.errors import PlayoutError
+from playout.errors import PlayoutError, PrepareCancelled
+from playout.lines import printable
 from playout.media import VideoProfile, video_profile
 from playout.prepare.plan import PRESETS, PrepareOptions
 from playout.prepare.run import Prepared, Progress, prepare
@@ -17,6 +21,7 @@ from playout.probe.parse import spoken_duration
 from playout.probe.stills import SUFFIXES
 
 _BAR_WIDTH = 30
+_INTERRUPTED = "Interrupted; nothing was kept."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,14 +47,15 @@ def run(args: argparse.Namespace) -> int:
     bar = _bar(sys.stderr)
     try:
         profile = video_profile(args.profile)
-        prepared = prepare(
-            args.file,
-            profile,
-            args.out,
-            options=options,
-            stills=args.file.suffix.lower() in SUFFIXES,
-            on_progress=bar,
-        )
+        with _ended_cleanly():
+            prepared = prepare(
+                args.file,
+                profile,
+                args.out,
+                options=options,
+                stills=args.file.suffix.lower() in SUFFIXES,
+                on_progress=bar,
+            )
     except PlayoutError as error:
         _end_line(bar)
         if args.json:
@@ -58,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         _end_line(bar)
-        sys.stderr.write("Interrupted; nothing was kept.\n")
+        if args.json:
+            _print({"error": {"code": PrepareCancelled.code, "message": _INTERRUPTED}})
+        sys.stderr.write(f"{_INTERRUPTED}\n")
         return 1
     _end_line(bar)
     if args.json:
@@ -68,11 +76,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _ended_cleanly() -> Iterator[None]:
+    """Let the signals that end a process end the preparation as Ctrl-C does, and only once."""
+    ours = (signal.SIG_DFL, signal.default_int_handler)
+    wanted = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    signals = [number for number in wanted if signal.getsignal(number) in ours]
+    is_main = threading.current_thread() is threading.main_thread()
+
+    def end(_number: int, _frame: object) -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    kept = {number: signal.signal(number, end) for number in signals} if is_main else {}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
 def _sentence(prepared: Prepared, profile: VideoProfile, out: Path) -> str:
     length = spoken_duration(prepared.seconds)
     size = f"{prepared.bytes / 1e6:.1f} MB"
     verb = "Copied" if prepared.mode == "remux" else "Encoded"
-    said = f"{verb} {prepared.frames} pictures ({length}, {size}) for {profile.id} into {out}."
+    shown = printable(str(out))
+    said = f"{verb} {prepared.frames} pictures ({length}, {size}) for {profile.id} into {shown}."
     return " ".join((said, *prepared.notes))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,13 @@ from typing import Any
 from playout import clock
 from playout.errors import (
     EncoderMismatch,
+    PrepareBusy,
     PrepareLimitExceeded,
+    PrepareOutUnusable,
     SourceCorrupt,
     SourceTruncated,
 )
+from playout.lines import printable
 from playout.media import HOUSE_AUDIO, AudioProfile, TrackKind, VideoProfile
 from playout.prepare import headers, plan
 from playout.prepare.encoder import Encoder
@@ -29,6 +34,7 @@ from playout.tracks.writer import TrackWriter
 _FILES = tuple(
     f"{kind.value}.{part}" for kind in TrackKind for part in ("track", "index", "verified")
 )
+_LOCK_TRIES = 5
 _PROGRESS_NS = 200_000_000
 _MEASURING = 0.05
 """Share of the whole work that measuring the loudness is reckoned at."""
@@ -97,7 +103,7 @@ def prepare(
     With `stills` it may be a picture, which becomes a silent loop of `options.still_seconds`.
     Blocks until done, in the calling thread, whose end kills the encoder. Raises a `SourceError`
     when the file cannot be used, a `PrepareError` when preparing failed; nothing is left in
-    `out` then.
+    `out` then. Only one preparation writes into a directory: a second raises `PrepareBusy`.
     """
     options = options or PrepareOptions()
     if options.threads is None:
@@ -114,8 +120,7 @@ def prepare(
             wall_seconds=made.wall_seconds, memory_bytes=made.memory_bytes, cancelled=cancelled
         )
         encoder.check()
-        existed = out.exists()
-        try:
+        with _own_directory(out):
             try:
                 return _Preparation(made, descriptor, out, encoder, reporter).run()
             except EncoderMismatch:
@@ -124,11 +129,64 @@ def prepare(
             # The header promised more than the pictures keep: encode them after all.
             made = replace(made, mode="encode")
             return _Preparation(made, descriptor, out, encoder, reporter).run()
-        except BaseException:
-            if not existed:
-                with contextlib.suppress(OSError):
-                    out.rmdir()
-            raise
+
+
+@contextlib.contextmanager
+def _own_directory(out: Path) -> Iterator[None]:
+    """Make `out` and keep other preparations out of it; one that was made is removed on failure.
+
+    Two that write the same names would mix their bytes, and one's end would be the other's.
+    """
+    made, descriptor = False, None
+    try:
+        for _ in range(_LOCK_TRIES):
+            try:
+                out.mkdir(parents=True)
+                made = True
+            except FileExistsError:
+                pass
+            descriptor = _locked(out)
+            if descriptor is not None:
+                break
+        else:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    except OSError as error:
+        raise PrepareOutUnusable(
+            f"The folder {printable(str(out))} cannot be used: {error.strerror}."
+        ) from error
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        raise
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(out: Path) -> int | None:
+    """A descriptor that holds the lock of the folder; None when it has just been removed."""
+    try:
+        descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), out.stat()):
+                return descriptor
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise PrepareBusy(f"Another preparation is writing into {printable(str(out))}.") from error
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
+            return descriptor  # Some network disks know no locks.
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
 
 
 class _Reporter:

@@ -22,6 +22,7 @@ from playout.errors import (
     SourceNotMedia,
     SourceTooLarge,
 )
+from playout.lines import printable
 from playout.probe import confine, parse
 from playout.probe.parse import Container, MediaInfo, ProbeLimits
 from playout.probe.stills import orientation
@@ -48,15 +49,16 @@ def open_source(path: Path) -> Iterator[int]:
 
     Raises `SourceNotFound` or `SourceNotMedia`.
     """
+    shown = printable(str(path))
     try:
         # Without O_NONBLOCK the opening of a named pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SourceNotFound(f"{path} cannot be opened: {reason}.") from error
+        raise SourceNotFound(f"{shown} cannot be opened: {reason}.") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise SourceNotMedia(f"{path} is not a regular file.")
+            raise SourceNotMedia(f"{shown} is not a regular file.")
         yield descriptor
     finally:
         os.close(descriptor)

@@ -14,7 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from playout.errors import PrepareLimitExceeded, PrepareOutOfSpace, SourceCorrupt
+from playout.errors import (
+    PrepareLimitExceeded,
+    PrepareOutOfSpace,
+    PrepareOutUnusable,
+    SourceCorrupt,
+)
+from playout.lines import printable
 from playout.media import (
     MAX_MESSAGE_BYTES,
     REORDER_FRAMES,
@@ -34,7 +40,8 @@ class TrackWriter:
     """Writes one track into a directory.
 
     Use it as a context manager: a block that is left without `finish` leaves nothing behind.
-    Raises `PrepareOutOfSpace` when the disk is full and `PrepareLimitExceeded` past `max_bytes`.
+    Raises `PrepareOutOfSpace` when the disk is full, `PrepareOutUnusable` when the directory cannot
+    be written for another reason, and `PrepareLimitExceeded` past `max_bytes`.
     """
 
     def __init__(
@@ -233,4 +240,6 @@ def _disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise PrepareOutOfSpace(f"There is no space left to write {path.name}.") from error
-        raise
+        raise PrepareOutUnusable(
+            f"{printable(str(path))} cannot be written: {error.strerror}."
+        ) from error
