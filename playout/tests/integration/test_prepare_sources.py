@@ -366,6 +366,48 @@ def test_wide_colours_become_normal_ones(
     assert look.colour(100, 300) == pytest.approx((0x60,) * 3, abs=6)
 
 
+@pytest.mark.parametrize("matrix", first(1, ["ycgco", "bt2020c", "ictcp"]))
+def test_colours_that_the_scaler_does_not_know_are_read(tmp_path: Path, matrix: str) -> None:
+    source = tmp_path / "film.mp4"
+    transfer = "bt709" if matrix == "ycgco" else "smpte2084"
+    primaries = "bt709" if matrix == "ycgco" else "bt2020"
+    make("-f", "lavfi", "-i", f"{card(320, 180, seconds=1)},format=yuv420p10le", "-c:v", "libx265",
+         "-preset", "ultrafast", "-x265-params",
+         f"log-level=0:colorprim={primaries}:transfer={transfer}:colormatrix={matrix}",
+         str(source))  # fmt: skip
+
+    _, judged = prepared(source, tmp_path / "out")
+
+    assert_upright_square(Look(judged))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "arguments"),
+    first(
+        2,
+        [
+            (".webm", "libvpx-vp9 -deadline realtime -pix_fmt yuva420p"),
+            (".mov", "prores_ks -profile:v 4444 -pix_fmt yuva444p10le"),
+            (".mov", "qtrle -pix_fmt argb"),
+            (".mkv", "ffv1 -pix_fmt yuva420p"),
+        ],
+    ),
+)
+def test_what_is_transparent_in_a_film_becomes_black(
+    tmp_path: Path, suffix: str, arguments: str
+) -> None:
+    source = tmp_path / f"clear{suffix}"
+    make("-f", "lavfi", "-i", "color=c=0x00c800:s=320x180:r=30:d=1,format=rgba,"
+         "geq=r=0:g=200:b=0:a='255*gte(X,160)'", "-c:v", *arguments.split(),
+         str(source))  # fmt: skip
+
+    _, judged = prepared(source, tmp_path / "out")
+
+    look = Look(judged)
+    assert max(look.colour(200, 240)) < 20
+    assert look.colour(650, 240) == pytest.approx((0, 200, 0), abs=12)
+
+
 def test_interlaced_transport_streams_become_progressive(tmp_path: Path) -> None:
     source = tmp_path / "broadcast.ts"
     # A bar that moves by 8 pixels a field shows a comb where fields are woven together.
@@ -534,6 +576,25 @@ def test_the_cover_of_a_song_is_shown(tmp_path: Path) -> None:
     assert look.picture.size == pytest.approx((480, 480), abs=2)
 
 
+def test_a_song_with_a_broken_cover_is_played_under_black(tmp_path: Path) -> None:
+    cover, source = tmp_path / "cover.jpg", tmp_path / "song.mp3"
+    make("-f", "lavfi", "-i", card(200, 200), "-frames:v", "1", str(cover))
+    make("-f", "lavfi", "-i", tone(440, seconds=3), "-i", str(cover), "-map", "0", "-map", "1",
+         "-c:a", "libmp3lame", "-c:v", "copy", "-disposition:v", "attached_pic",
+         str(source))  # fmt: skip
+    data = bytearray(source.read_bytes())
+    begin = data.index(b"\xff\xd8\xff") + 3
+    data[begin : begin + 800] = bytes(n * 37 % 251 for n in range(800))
+    source.write_bytes(data)
+
+    result, judged = prepared(source, tmp_path / "out")
+
+    assert result.seconds == pytest.approx(3, abs=0.1)
+    assert "cover" in " ".join(result.notes)
+    assert max(Look(judged, 60).colour(427, 240)) < 20
+    assert abs(judged.tone_hz(1500) - 440) < 12
+
+
 @pytest.mark.parametrize("seconds", first(1, [8.1, 9.9, 12]))
 def test_a_long_song_repeats_the_pictures_it_has(tmp_path: Path, seconds: float) -> None:
     """Stills are encoded once; every group must still decode, alternate and stay black."""
@@ -625,6 +686,38 @@ def test_the_last_picture_stays_until_the_sound_ends(tmp_path: Path, suffix: str
     assert result.seconds == pytest.approx(3, abs=0.1)
     assert_upright_square(Look(judged, 80))
     assert abs(judged.tone_hz(2500) - 440) < 12
+
+
+@pytest.mark.parametrize("form", first(1, ["flv", "matroska -live 1"]))
+def test_it_stays_in_files_that_do_not_say_how_long_they_are(tmp_path: Path, form: str) -> None:
+    source = tmp_path / "recording"
+    make("-f", "lavfi", "-i", card(320, 180, seconds=0.5), "-f", "lavfi",
+         "-i", tone(440, seconds=3), "-c:v", "libx264", "-preset", "ultrafast",
+         "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", *form.split(), str(source))  # fmt: skip
+
+    result, judged = prepared(source, tmp_path / "out")
+
+    assert result.seconds == pytest.approx(3, abs=0.1)
+    assert_upright_square(Look(judged, 80))
+    assert abs(judged.tone_hz(2500) - 440) < 12
+
+
+@pytest.mark.parametrize("loudness", first(1, [True, False]))
+@pytest.mark.parametrize(("track", "lie"), first(2, [(1, b"07:00:02"), (0, b"00:00:00")]))
+def test_lengths_that_a_file_is_wrong_about_do_not_count(
+    make_clip: Callable[[Clip], Path], tmp_path: Path, track: int, lie: bytes, loudness: bool
+) -> None:
+    source = tmp_path / "wrong.mkv"
+    make("-i", str(make_clip(Clip())), "-c", "copy", str(source))
+    data = bytearray(source.read_bytes())
+    at = [found.start() for found in re.finditer(rb"00:00:0[23]\.\d{9}", data)][track]
+    data[at : at + 8] = lie
+    source.write_bytes(data)
+    options = PrepareOptions(preset="ultrafast", normalise_loudness=loudness)
+
+    result, _ = prepared(source, tmp_path / "out", options=options)
+
+    assert result.seconds == pytest.approx(3, abs=0.1)
 
 
 # -- loudness -----------------------------------------------------------------------------------
@@ -729,6 +822,49 @@ def test_every_container_is_read(
     assert abs(judged.tone_hz(500) - 800) < 15
     assert len(judged.offsets()) == 2
     assert max(abs(o.error_ms) for o in judged.offsets()) < AAC_FRAME_MS
+
+
+def test_parts_of_transport_streams_are_read(
+    make_clip: Callable[[Clip], Path], tmp_path: Path
+) -> None:
+    whole, part = tmp_path / "whole.ts", tmp_path / "part.ts"
+    make("-i", str(make_clip(Clip())), "-c", "copy", str(whole))
+    part.write_bytes(whole.read_bytes()[77:])
+
+    result, _ = prepared(part, tmp_path / "out")
+
+    assert result.frames == pytest.approx(90, abs=2)
+
+
+def test_a_clock_that_is_set_back_is_no_length(
+    make_clip: Callable[[Clip], Path], tmp_path: Path
+) -> None:
+    parts = []
+    for offset in (1000, 20):
+        parts.append(tmp_path / f"{offset}.ts")
+        make("-i", str(make_clip(Clip())), "-c", "copy", "-output_ts_offset", str(offset),
+             str(parts[-1]))  # fmt: skip
+    source = tmp_path / "both.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+
+    result, _ = prepared(source, tmp_path / "out")
+
+    assert result.seconds == pytest.approx(6, abs=0.3)
+
+
+def test_rubbish_behind_a_recording_does_not_count(
+    make_clip: Callable[[Clip], Path], tmp_path: Path
+) -> None:
+    source = tmp_path / "film.flv"
+    make("-i", str(make_clip(Clip())), "-c", "copy", str(source))
+    # A tag of a kind that makes libav add a stream on the way.
+    text = b"\x02\0\x0aonTextData\x08\0\0\0\0\0\x04text\x02\0\x03abc\0\0\x09"
+    tag = b"\x12" + len(text).to_bytes(3, "big") + b"\0\x0b\xb8\0\0\0\0" + text
+    source.write_bytes(source.read_bytes() + tag + len(tag).to_bytes(4, "big"))
+
+    result, _ = prepared(source, tmp_path / "out")
+
+    assert result.frames == pytest.approx(90, abs=2)
 
 
 def test_a_slow_motion_recording_is_thinned_out(tmp_path: Path) -> None:

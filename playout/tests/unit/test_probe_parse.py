@@ -161,7 +161,7 @@ def video_facts(**changes: Any) -> dict[str, Any]:
     return {
         "index": 0, "type": "video", "default": True, "attached": False, "duration": 4.0,
         "start": 0.0, "packets": 120, "decoded": 6, "codec": "h264", "profile": "High",
-        "header": "", "width": 640, "height": 360, "average_rate": [30, 1],
+        "header": "", "alpha": False, "width": 640, "height": 360, "average_rate": [30, 1],
         "guessed_rate": [30, 1], "sample_aspect": [1, 1], "pixel_format": "yuv420p",
         "bit_depth": 8, "colorspace": 1, "transfer": 1, "primaries": 1, "range": 1,
         "interlaced": False, "matrix_values": None, "times": [n / 30 for n in range(120)],

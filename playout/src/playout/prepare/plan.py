@@ -74,6 +74,8 @@ class Plan:
     mode: str
     """`encode` or `remux`; it concerns the pictures only, sound is always encoded."""
     report: Report
+    held: float = 0.0
+    """How long the last picture stays, in seconds; see `held_seconds`."""
 
     @property
     def expected_frames(self) -> int | None:
@@ -90,7 +92,7 @@ class Plan:
         if self.info.is_still:
             return float(self.options.still_seconds)
         if video is not None and video.duration is not None:
-            return max(0.0, video.start) + video.duration + held_seconds(self.info)
+            return max(0.0, video.start) + video.duration + self.held
         return self.info.duration
 
     @property
@@ -121,10 +123,11 @@ def make_plan(
     golden_header: bytes,
 ) -> Plan:
     """Decide whether the pictures must be encoded, and how."""
+    held = held_seconds(info)
     remux = (
         info.video is not None
         and not info.is_still
-        and not held_seconds(info)
+        and not held
         and _may_copy(info.video, profile, golden_header)
     )
     return Plan(
@@ -134,6 +137,7 @@ def make_plan(
         options=options,
         mode="remux" if remux else "encode",
         report=describe(info, profile, audio),
+        held=held,
     )
 
 
@@ -161,12 +165,23 @@ def input_arguments(info: MediaInfo, descriptor: int, options: PrepareOptions) -
         "-probesize", str(32 << 20),
         "-analyzeduration", "15000000",
         "-noautorotate",
+        *_decoder_arguments(info.video),
         *(("-enable_drefs", "0", "-use_absolute_path", "0") if info.container.value == "mov"
           else ()),
         "-f", info.container.value,
         "-fd", str(descriptor),
         "-i", "fd:",
     ]  # fmt: skip
+
+
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Those that ffmpeg would take see nothing of the transparency."""
+
+
+def _decoder_arguments(video: VideoInfo | None) -> list[str]:
+    if video is None or not video.has_alpha or video.codec not in _ALPHA_DECODERS:
+        return []
+    return [f"-c:{video.index}", _ALPHA_DECODERS[video.codec]]
 
 
 def thread_arguments(options: PrepareOptions) -> list[str]:
@@ -183,7 +198,7 @@ def video_arguments(plan: Plan, descriptor: int) -> list[str]:
         coding = ["-c:v", "copy"]
     else:
         coding = [
-            "-vf", video_filters(video, plan.profile, held_seconds(plan.info)),
+            "-vf", video_filters(video, plan.profile, plan.held),
             # The filter makes the rate; this fills a late beginning, and joins the filter's
             # pieces where the source changes its size and ffmpeg builds the filters anew.
             "-fps_mode", "cfr", "-r", str(plan.profile.fps),
@@ -223,13 +238,16 @@ def still_filters(info: MediaInfo, profile: VideoProfile) -> list[str]:
         return _fitting(profile, "flags=bicubic")
     chain = [] if info.video.turn is Turn.NONE else [_TURNS[info.video.turn]]
     options = _colour_options(info.video)
-    if info.video.pixel_format.startswith(_TRANSPARENT):
-        chain += ["format=gbrap", "premultiply=inplace=1", "format=gbrp"]
+    if info.video.has_alpha:
+        chain += _on_black(info.video)
         options = "flags=bicubic+accurate_rnd"
     return [*chain, *_fitting(profile, options)]
 
 
-_TRANSPARENT = ("rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "yuva", "pal8")
+def _on_black(video: VideoInfo) -> list[str]:
+    """Lay what is transparent on black; the result is RGB."""
+    matrix = _colour_options(video)
+    return [f"scale={matrix}", "format=gbrap", "premultiply=inplace=1", "format=gbrp"]
 
 
 def audio_arguments(plan: Plan, descriptor: int, gain_db: float) -> list[str]:
@@ -334,6 +352,27 @@ def held_seconds(info: MediaInfo) -> float:
     return round(rest, 3) if rest > HELD_FROM_SECONDS else 0.0
 
 
+def corrected_hold(plan: Plan, pictures: float, sound: float) -> float | None:
+    """How long the last picture should have been held; None when `plan` was right.
+
+    `pictures` and `sound` are the seconds of each that came out: some files do not say how long
+    their tracks are, and some are wrong about it.
+    """
+    rest = sound - pictures
+    if abs(rest) <= HELD_FROM_SECONDS or (rest < 0 and not plan.held):
+        return None
+    return max(0.0, round(plan.held + rest, 3))
+
+
+def bounded_hold(plan: Plan, sound: float) -> float:
+    """The hold of `plan`, but not longer than `sound`, the measured seconds, can want it."""
+    video = plan.info.video
+    if video is None or video.duration is None:
+        return plan.held
+    rest = round(sound - max(0.0, video.start) - video.duration, 3)
+    return min(plan.held, rest if rest > HELD_FROM_SECONDS else 0.0)
+
+
 def video_filters(video: VideoInfo, profile: VideoProfile, held: float = 0.0) -> str:
     """Everything that happens to the picture, in order; the last one stays for `held` seconds."""
     chain = []
@@ -346,11 +385,14 @@ def video_filters(video: VideoInfo, profile: VideoProfile, held: float = 0.0) ->
     dropping = source_rate >= profile.rate
     if dropping:
         chain.append(rate)
+    chain += _plain_matrix(video)
     if video.turn is not Turn.NONE:
         chain.append(_TURNS[video.turn])
     if video.is_hdr or video.primaries in _WIDE_GAMUTS:
         # Sized first, since the rest is costly.
         chain += [*_scaled(profile, "flags=bicubic"), *_tone_mapping(video), _PAD.format(p=profile)]
+    elif video.has_alpha:
+        chain += [*_on_black(video), *_fitting(profile, "flags=bicubic+accurate_rnd")]
     else:
         chain += _fitting(profile, _colour_options(video))
     if not dropping:
@@ -378,16 +420,31 @@ def _scaled(profile: VideoProfile, options: str) -> list[str]:
     return [f"scale=w={width}:h={height}:{options}", "setsar=1"]
 
 
+_PLAIN_MATRICES = {"bt709": "bt709", "bt470bg": "bt601", "smpte170m": "bt601", "fcc": "fcc",
+                   "smpte240m": "smpte240m", "bt2020nc": "bt2020"}  # fmt: skip
+
+
+def _plain_matrix(video: VideoInfo) -> list[str]:
+    """Make colours that the scaler refuses to read such that it can; nearly always nothing."""
+    if video.matrix in (None, "gbr", *_PLAIN_MATRICES):
+        return []
+    if video.matrix == "ycgco":
+        return ["zscale=min=ycgco:m=709"]
+    if video.matrix == "ictcp" and video.is_hdr:
+        curve = video.transfer
+        return [f"zscale=pin=2020:min=ictcp:tin={curve}:p=2020:t={curve}:m=2020_ncl"]
+    wide = video.is_hdr or video.primaries == "bt2020"
+    return [f"setparams=colorspace={'bt2020nc' if wide else 'bt709'}"]
+
+
 def _colour_options(video: VideoInfo) -> str:
     options = ["flags=bicubic+accurate_rnd"]
     matrix = video.matrix
     if matrix is None and not video.pixel_format.startswith(("rgb", "bgr", "gbr", "pal")):
         # What untagged files usually are.
         matrix = "bt709" if video.height > 576 or video.width > 1024 else "smpte170m"
-    known = {"bt709": "bt709", "bt470bg": "bt601", "smpte170m": "bt601", "fcc": "fcc",
-             "smpte240m": "smpte240m", "bt2020nc": "bt2020", "bt2020c": "bt2020"}  # fmt: skip
-    if matrix in known:
-        options.append(f"in_color_matrix={known[matrix]}")
+    if matrix in _PLAIN_MATRICES:
+        options.append(f"in_color_matrix={_PLAIN_MATRICES[matrix]}")
     if video.full_range:
         options.append("in_range=pc")
     return ":".join(options)
@@ -395,7 +452,7 @@ def _colour_options(video: VideoInfo) -> str:
 
 _WIDE_GAMUTS = {"bt2020": "2020", "smpte431": "smpte431", "smpte432": "smpte432"}
 _ZSCALE_MATRICES = {"bt709": "709", "bt470bg": "470bg", "smpte170m": "170m", "bt2020nc": "2020_ncl",
-                    "bt2020c": "2020_cl"}  # fmt: skip
+                    "fcc": "fcc", "smpte240m": "240m"}  # fmt: skip
 
 
 def _tone_mapping(video: VideoInfo) -> list[str]:

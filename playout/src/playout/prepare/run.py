@@ -121,14 +121,28 @@ def prepare(
         )
         encoder.check()
         with _own_directory(out):
-            try:
-                return _Preparation(made, descriptor, out, encoder, reporter).run()
-            except EncoderMismatch:
-                if made.mode != "remux":
-                    raise
-            # The header promised more than the pictures keep: encode them after all.
-            made = replace(made, mode="encode")
-            return _Preparation(made, descriptor, out, encoder, reporter).run()
+            is_hold_final = False
+            while True:
+                try:
+                    return _Preparation(
+                        made, descriptor, out, encoder, reporter, is_hold_final=is_hold_final
+                    ).run()
+                except EncoderMismatch:
+                    if made.mode != "remux":
+                        raise
+                    # The header promised more than the pictures keep: encode them after all.
+                    made = replace(made, mode="encode")
+                except _WrongHold as wrong:
+                    made = replace(made, mode="encode", held=wrong.seconds)
+                    is_hold_final = True
+
+
+class _WrongHold(Exception):
+    """The last picture has to be held for another time: the file was wrong about its lengths."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 @contextlib.contextmanager
@@ -221,9 +235,17 @@ class _Preparation:
     """One attempt to carry out a plan."""
 
     def __init__(
-        self, made: Plan, descriptor: int, out: Path, encoder: Encoder, reporter: _Reporter
+        self,
+        made: Plan,
+        descriptor: int,
+        out: Path,
+        encoder: Encoder,
+        reporter: _Reporter,
+        *,
+        is_hold_final: bool,
     ) -> None:
         self._plan = made
+        self._is_hold_final = is_hold_final
         self._descriptor = descriptor
         self._out = out
         self._encoder = encoder
@@ -233,8 +255,8 @@ class _Preparation:
 
     def run(self) -> Prepared:
         """Measure, encode, pad, finish."""
-        made, limit = self._plan, self._plan.options.max_bytes
         gain = self._measure()
+        made, limit = self._plan, self._plan.options.max_bytes
         with (
             TrackWriter.video(
                 self._out, made.profile, self._golden, max_bytes=limit
@@ -252,12 +274,16 @@ class _Preparation:
                 pictures.order.finish()
             else:
                 self._encode_sound(sound, gain)
-                self._encode_stills(
-                    pictures, plan.still_frames(sound.frames, made.audio, made.profile)
-                )
+                wanted = plan.still_frames(sound.frames, made.audio, made.profile)
+                try:
+                    self._encode_stills(pictures, wanted)
+                except (SourceCorrupt, PrepareLimitExceeded):
+                    self._give_up_cover()
+                    self._encode_stills(_PictureSink(self, video_writer), wanted)
             frames = video_writer.frames
             self._judge_length(frames)
             heard = audio_writer.frames
+            self._judge_hold(frames, heard)
             self._pad(audio_writer, frames)
             self._reporter.tell("finishing", frames / made.profile.fps, share=(0.99, 1.0))
             self.check_bytes(video_writer, audio_writer)
@@ -305,7 +331,9 @@ class _Preparation:
         self._reporter.tell(stage, seconds, share=(begin, 0.99))
 
     def _measure(self) -> float:
-        if self._plan.info.audio is None or not self._plan.options.normalise_loudness:
+        wants_loudness = self._plan.options.normalise_loudness
+        # What is held for the sound's sake needs its true length: files may claim hours.
+        if self._plan.info.audio is None or not (wants_loudness or self._plan.held):
             return 0.0
         progress = _ProgressLines(self._reporter)
         printed = self._run_on_source(
@@ -313,6 +341,11 @@ class _Preparation:
             [progress.feed],
             loglevel="info",
         )
+        if not self._is_hold_final:
+            held = plan.bounded_hold(self._plan, progress.seconds)
+            self._plan = replace(self._plan, held=held)
+        if not wants_loudness:
+            return 0.0
         return plan.gain_for(plan.parse_loudness(printed))
 
     def _encode_film(self, pictures: _PictureSink, sound: _SoundSink, gain: float) -> None:
@@ -382,6 +415,25 @@ class _Preparation:
             raise SourceTruncated(
                 f"Only {frames / fps:.1f} s of {expected / fps:.1f} s could be decoded."
             )
+
+    def _judge_hold(self, frames: int, heard: int) -> None:
+        """Raise `_WrongHold` when the pictures end long before the sound, or are held too long."""
+        made = self._plan
+        if self._is_hold_final or made.info.video is None or made.info.audio is None:
+            return
+        seconds = plan.corrected_hold(
+            made, frames / made.profile.fps, heard / float(made.audio.rate)
+        )
+        if seconds is not None:
+            raise _WrongHold(seconds)
+
+    def _give_up_cover(self) -> None:
+        """Show black instead; called while the failure of the cover is handled."""
+        self._encoder.check()
+        if self._plan.info.cover_index is None:
+            raise
+        self._plan = replace(self._plan, info=replace(self._plan.info, cover_index=None))
+        self._notes.append("The cover cannot be decoded; black is shown instead.")
 
     def _pad(self, writer: TrackWriter, pictures: int) -> None:
         silence = headers.silent_frame(self._plan.audio)
@@ -478,6 +530,8 @@ class _ProgressLines:
     def __init__(self, reporter: _Reporter) -> None:
         self._reporter = reporter
         self._rest = b""
+        self.seconds = 0.0
+        """How much has been measured."""
 
     def feed(self, data: bytes) -> None:
         """Take what ffmpeg wrote."""
@@ -485,4 +539,5 @@ class _ProgressLines:
         for line in lines:
             name, _, value = line.partition(b"=")
             if name == b"out_time_us" and value.strip().isdigit():
-                self._reporter.tell("measuring", int(value) / 1e6, share=(0.0, _MEASURING))
+                self.seconds = int(value) / 1e6
+                self._reporter.tell("measuring", self.seconds, share=(0.0, _MEASURING))

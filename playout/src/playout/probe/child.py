@@ -67,6 +67,7 @@ def _stream_facts(stream: Any) -> dict[str, Any]:
         "attached": bool(
             disposition & (av.stream.Disposition.attached_pic | av.stream.Disposition.still_image)
         ),
+        "alpha": stream.metadata.get("alpha_mode") == "1",
         "duration": _scaled(stream.duration, stream.time_base) or _tagged_end(stream),
         "start": _scaled(stream.start_time, stream.time_base),
         "packets": 0,
@@ -131,8 +132,10 @@ def _sample(container: Any, streams: list[dict[str, Any]]) -> bool:
                 _decode(packet, facts)
             if _enough(streams, wanted) or time.monotonic() - begun > SEARCH_SECONDS:
                 return False
-    except (av.FFmpegError, OSError, ValueError):
-        return False  # What was seen so far has to do; judging is not our task.
+    except (av.FFmpegError, OSError, ValueError, IndexError):
+        # What was seen so far has to do; judging is not our task. PyAV trips over the packets of a
+        # stream that turns up on the way, such as rubbish behind the film makes them.
+        return False
     return True
 
 

@@ -73,6 +73,9 @@ class Container(enum.Enum):
         return _TITLES[self]
 
 
+_CLOCKED = (Container.MPEG_TS, Container.MPEG_PS)
+"""They say no length; it is guessed from the first time and the last."""
+
 _TITLES = {
     Container.MP4: "MP4 or QuickTime",
     Container.MATROSKA: "Matroska or WebM",
@@ -153,6 +156,8 @@ class VideoInfo:
     """Longest distance of key frames among the first frames, where that was cheap to see."""
     header_hex: str
     """The decoder configuration as the container keeps it."""
+    has_alpha: bool = False
+    """Parts of it may be transparent."""
 
     @property
     def is_hdr(self) -> bool:
@@ -309,6 +314,8 @@ def _media_kind(head: bytes) -> Container | None:
         return Container.ADTS
     if _is_mp3(head):
         return Container.MP3
+    if not head.startswith(_IMAGES) and _is_cut_transport_stream(head):
+        return Container.MPEG_TS
     return None
 
 
@@ -318,6 +325,18 @@ def _is_transport_stream(head: bytes) -> bool:
         if len(marks) >= 3 and set(marks) == {0x47}:
             return True
     return False
+
+
+_CUT_MARKS = 64
+
+
+def _is_cut_transport_stream(head: bytes) -> bool:
+    """Whether it begins inside a packet, as parts of recordings do; only after all other kinds."""
+    return any(
+        head[offset : offset + _CUT_MARKS * packet : packet] == b"\x47" * _CUT_MARKS
+        for packet in (188, 192, 204)
+        for offset in range(packet)
+    )
 
 
 def _is_adts(head: bytes) -> bool:
@@ -482,6 +501,10 @@ def media_info(
     if len(streams) > limits.tracks:
         raise SourceTooLarge(f"The file has {len(streams)} tracks; {limits.tracks} are allowed.")
     duration = _seconds(facts.get("duration"))
+    if container in _CLOCKED and (duration or 0) > limits.duration_seconds:
+        # A clock that was set back on the way, not a length: it counts to 26.5 hours only.
+        duration = None
+        streams = [{**stream, "duration": None} for stream in streams]
     pictures = [s for s in streams if s["type"] == "video"]
     covers = [s for s in pictures if s["attached"]]
     films = [s for s in pictures if not s["attached"] and s.get("width")]
@@ -545,6 +568,9 @@ def _check_size(stream: dict[str, Any], limits: ProbeLimits) -> None:
         raise SourceTooLarge(f"The picture is {width}x{height}, larger than we accept.")
 
 
+_TRANSPARENT = ("rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "yuva", "pal8")
+
+
 def _video_info(stream: dict[str, Any], begin: float, limits: ProbeLimits) -> VideoInfo:
     return VideoInfo(
         index=stream["index"],
@@ -563,6 +589,7 @@ def _video_info(stream: dict[str, Any], begin: float, limits: ProbeLimits) -> Vi
         transfer=_name(_TRANSFERS, stream["transfer"]),
         primaries=_name(_PRIMARIES, stream["primaries"]),
         full_range=stream["range"] == 2 or stream["pixel_format"].startswith("yuvj"),
+        has_alpha=stream["alpha"] or stream["pixel_format"].startswith(_TRANSPARENT),
         duration=_seconds(stream["duration"]),
         start=_start(stream["start"], begin),
         gop_seconds=_longest_gop(stream["key_times"]),
@@ -689,7 +716,9 @@ def turn_from_matrix(values: Sequence[int] | None) -> Turn:
 
 # Numbers and names of ISO/IEC 23091-2, as the filters call them.
 _MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m",
-             9: "bt2020nc", 10: "bt2020c"}  # fmt: skip
+             8: "ycgco", 9: "bt2020nc", 10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc",
+             13: "chroma-derived-c", 14: "ictcp", 15: "ipt-c2", 16: "ycgco-re",
+             17: "ycgco-ro"}  # fmt: skip
 _TRANSFERS = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear",
               13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
               18: "arib-std-b67"}  # fmt: skip
