@@ -303,3 +303,26 @@ def test_item_at_follows_the_loop(tracks: list[Track]) -> None:
     assert [item_at(tracks, frame).clip.colour for frame in (0, 89, 90, 180, 240)] == [
         "red", "red", "green", "blue", "red",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("ahead", first(1, [None, 3]))
+def test_a_short_first_item_is_not_left_out(
+    make_clip: ClipShelf, tmp_path: Path, ahead: int | None
+) -> None:
+    clips = (Clip("red", 440, seconds=1), Clip("green", 660, seconds=2))
+    shown = [prepare(make_clip(clip), clip, tmp_path / clip.colour) for clip in clips]
+    lines = [] if ahead is None else [f"epoch = {time.time_ns() + ahead * 1_000_000_000}"]
+    lines += [f'[[items]]\npath = "{track.directory}"' for track in shown]
+    (tmp_path / "two.toml").write_text("\n".join(lines) + "\n")
+    listener = FfmpegListener(tmp_path)
+    air = Air(listener.url, [], "--programme", str(tmp_path / "two.toml"))
+    try:
+        assert air.wait(seconds=20) == 0, air.text
+        listener.wait_for_end()
+        recording = listener.recording()
+    finally:
+        air.close()
+        listener.close()
+
+    assert len(recording.video) == 90
+    assert [stretch.colour for stretch in recording.stretches] == ["red", "green"]

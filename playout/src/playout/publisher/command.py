@@ -408,6 +408,8 @@ async def _air(
         tls=tls,
         # Several destinations share one clock, so that all get the same pictures at the same times.
         start_on_connect=lists.epoch_ns is None and len(addresses) == 1,
+        # Whoever opens as far ahead as it sends would leave out a first item shorter than that.
+        opens_at=0 if ahead_ns >= 0 else None,
         end_frame=end_frame,
         prefetch=Prefetch(),
     )

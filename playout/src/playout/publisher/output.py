@@ -96,6 +96,8 @@ class OutputOptions:
     allowed: AddressCheck | None = None
     start_on_connect: bool = False
     """The programme's clock starts when the ingest first says yes, not at its epoch."""
+    opens_at: int | None = None
+    """The frame with which the first session begins, unless it comes too late for it."""
     end_frame: int | None = None
     """Stop, once for all, before this video frame."""
     rotate_after: int | None = ROTATION_SECONDS
@@ -340,6 +342,8 @@ class Output:
         self._published_at, self._was_accepted = None, False
         resume_at, self._resume_at = self._resume_at, None
         options = self._options
+        if resume_at is None and self.sessions == 0:
+            resume_at = options.opens_at
         feed = Feed(
             self.programme,
             self._shelf,
