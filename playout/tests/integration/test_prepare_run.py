@@ -408,6 +408,24 @@ def test_our_own_pictures_are_copied_not_encoded(
     assert max(abs(offset.error_ms) for offset in judged.offsets()) < 23.3
 
 
+@pytest.mark.parametrize("cut", [("-ss", "3"), ("-t", "3.5")])
+def test_pictures_that_an_edit_list_hides_stay_hidden(
+    make_clip: Callable[[Clip], Path], tmp_path: Path, cut: tuple[str, str]
+) -> None:
+    prepare(make_clip(Clip(seconds=5)), SMALL, tmp_path / "first", options=FAST)
+    flv = flv_of(tmp_path / "first", tmp_path / "first.flv")
+    whole, source = tmp_path / "whole.mp4", tmp_path / "trimmed.mp4"
+    make("-i", str(flv), "-c", "copy", str(whole))
+    make(*cut, "-i", str(whole), "-c", "copy", str(source))
+
+    result = prepare(source, SMALL, tmp_path / "second", options=FAST)
+
+    assert result.seconds == pytest.approx(2 if cut[0] == "-ss" else 3.5, abs=0.15)
+    judged = Recording(flv_of(tmp_path / "second", tmp_path / "second.flv"))
+    assert judged.offsets()
+    assert max(abs(offset.error_ms) for offset in judged.offsets()) < 23.3
+
+
 def test_pictures_with_our_header_in_another_order_are_encoded(
     make_clip: Callable[[Clip], Path], tmp_path: Path
 ) -> None:

@@ -164,7 +164,8 @@ def video_facts(**changes: Any) -> dict[str, Any]:
         "header": "", "alpha": False, "width": 640, "height": 360, "average_rate": [30, 1],
         "guessed_rate": [30, 1], "sample_aspect": [1, 1], "pixel_format": "yuv420p",
         "bit_depth": 8, "colorspace": 1, "transfer": 1, "primaries": 1, "range": 1,
-        "interlaced": False, "matrix_values": None, "times": [n / 30 for n in range(120)],
+        "interlaced": False, "hidden": False, "matrix_values": None,
+        "times": [n / 30 for n in range(120)],
         "key_times": [0.0, 2.0, 4.0],
     } | changes  # fmt: skip
 

@@ -148,6 +148,7 @@ def _may_copy(video: VideoInfo, profile: VideoProfile, golden_header: bytes) -> 
         bytes.fromhex(video.header_hex) == golden_header
         and video.turn is Turn.NONE
         and not video.variable_rate
+        and not video.has_hidden
         and video.frame_rate is not None
         and abs(video.frame_rate - profile.rate) < Fraction(1, 2)
         and abs(video.start) < 0.5 / profile.fps

@@ -35,6 +35,8 @@ _FILES = tuple(
     f"{kind.value}.{part}" for kind in TrackKind for part in ("track", "index", "verified")
 )
 _LOCK_TRIES = 5
+_COPY_TOLERANCE = 3
+"""Pictures by which containers are wrong about a duration, since they count the reordering."""
 _PROGRESS_NS = 200_000_000
 _MEASURING = 0.05
 """Share of the whole work that measuring the loudness is reckoned at."""
@@ -271,7 +273,7 @@ class _Preparation:
                 self._encode_stills(pictures, made.options.still_seconds * made.profile.fps)
             elif made.info.video is not None:
                 self._encode_film(pictures, sound, gain)
-                pictures.order.finish()
+                self._judge_copy(pictures.order.finish())
             else:
                 self._encode_sound(sound, gain)
                 wanted = plan.still_frames(sound.frames, made.audio, made.profile)
@@ -415,6 +417,14 @@ class _Preparation:
             raise SourceTruncated(
                 f"Only {frames / fps:.1f} s of {expected / fps:.1f} s could be decoded."
             )
+
+    def _judge_copy(self, frames: int) -> None:
+        """Raise `EncoderMismatch` when pictures were copied that an edit list hides at the end."""
+        made, video = self._plan, self._plan.info.video
+        if made.mode == "remux" and video is not None and video.duration is not None:
+            said = video.duration * made.profile.fps
+            if abs(frames - said) > _COPY_TOLERANCE:
+                raise EncoderMismatch(f"{frames} pictures came instead of {said:.0f}.")
 
     def _judge_hold(self, frames: int, heard: int) -> None:
         """Raise `_WrongHold` when the pictures end long before the sound, or are held too long."""

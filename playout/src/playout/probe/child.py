@@ -97,6 +97,7 @@ def _stream_facts(stream: Any) -> dict[str, Any]:
             "primaries": _number(codec.color_primaries),
             "range": _number(codec.color_range),
             "interlaced": False,
+            "hidden": False,
             "matrix_values": None,
             "times": [],
             "key_times": [],
@@ -148,6 +149,7 @@ def _enough(streams: list[dict[str, Any]], wanted: list[Any]) -> bool:
 
 
 def _note_time(packet: Any, facts: dict[str, Any]) -> None:
+    facts["hidden"] = facts["hidden"] or packet.is_discard
     if len(facts["times"]) < SAMPLED_FRAMES:
         moment = float(packet.pts * packet.stream.time_base)
         facts["times"].append(moment)

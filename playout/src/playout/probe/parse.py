@@ -158,6 +158,8 @@ class VideoInfo:
     """The decoder configuration as the container keeps it."""
     has_alpha: bool = False
     """Parts of it may be transparent."""
+    has_hidden: bool = False
+    """An edit list hides pictures, which are there for the others to be decoded only."""
 
     @property
     def is_hdr(self) -> bool:
@@ -589,6 +591,7 @@ def _video_info(stream: dict[str, Any], begin: float, limits: ProbeLimits) -> Vi
         transfer=_name(_TRANSFERS, stream["transfer"]),
         primaries=_name(_PRIMARIES, stream["primaries"]),
         full_range=stream["range"] == 2 or stream["pixel_format"].startswith("yuvj"),
+        has_hidden=stream["hidden"],
         has_alpha=stream["alpha"] or stream["pixel_format"].startswith(_TRANSPARENT),
         duration=_seconds(stream["duration"]),
         start=_start(stream["start"], begin),
