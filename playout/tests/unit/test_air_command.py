@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from playout.cli import main
+from playout.rtmp.events import MessageKind
+from playout.testing.sink import RecordingSink
 from playout.testing.tracks import write_item
 
 KEY = "air-command-key-51d2"
@@ -84,3 +88,18 @@ def test_a_key_in_the_address_leaves_the_process_list_however_the_option_is_writ
     finally:
         running.kill()
         running.communicate()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_it_airs_with_standard_descriptors_closed(closed: str, tmp_path: Path) -> None:
+    write_item(tmp_path, "film", 60, gop=30, picture_bytes=4000)
+    async with RecordingSink() as sink:
+        arguments = ["air", "--to", f"rtmp://127.0.0.1:{sink.port}/live", str(tmp_path / "film")]
+        command = shlex.join([sys.executable, "-m", "playout", *arguments, "--seconds", "1"])
+        running = await asyncio.create_subprocess_shell(
+            f"{command} {closed}", env={**os.environ, "PLAYOUT_KEY": KEY}
+        )
+        assert await asyncio.wait_for(running.wait(), 20) == 0
+        (session,) = sink.of(KEY)
+        assert len(list(session.media(MessageKind.VIDEO))) == 30
+        assert session.end == "unpublished"
