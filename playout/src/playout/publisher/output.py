@@ -341,9 +341,6 @@ class Output:
     async def _run_session(self, address: Address) -> None:
         self._published_at, self._was_accepted = None, False
         resume_at, self._resume_at = self._resume_at, None
-        if resume_at is None and self._epoch_ns is None:
-            # The clock starts with this session, so nothing of the programme is over yet.
-            resume_at = 0
         options = self._options
         if resume_at is None and self.sessions == 0:
             resume_at = options.opens_at
