@@ -150,6 +150,7 @@ def _complete(
             if status == 201 and "{" not in path and "Location" not in headers:
                 _name(headers, "Location")
     refusals = [*doors, *own, problems.RATE_EXCEEDED, problems.SERVER_FAILED]
+    refusals.append(problems.UNAVAILABLE)
     if "{" in path:
         refusals.append(problems.NOT_FOUND)
     takes_json = "application/json" in operation.get("requestBody", {}).get("content", {})

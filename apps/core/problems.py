@@ -172,6 +172,13 @@ IN_PROGRESS = Kind(
     "The first request with this `Idempotency-Key` has not been answered yet.",
     "Send the same request again in a moment.",
 )
+UNAVAILABLE = Kind(
+    "server.unavailable",
+    503,
+    "The database cannot be asked now.",
+    "Send the same request, with the same `Idempotency-Key`, after the seconds in `Retry-After`. "
+    "What is on air goes on.",
+)
 SERVER_FAILED = Kind(
     "server.failed",
     500,

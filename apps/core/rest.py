@@ -18,6 +18,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
     ValidationError,
 )
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
@@ -39,6 +40,7 @@ from apps.core.problems import (
     NOT_FOUND,
     SERVER_FAILED,
     TOO_LARGE,
+    UNAVAILABLE,
     Fault,
     Problem,
     response_to,
@@ -48,6 +50,9 @@ logger = logging.getLogger(__name__)
 
 MOST_FAULTS = 50
 """Told of one request; a body can be made to have thousands."""
+
+RETRY_SECONDS = 5
+"""After so long a database that was away, locked or full is worth another request."""
 
 Item = TypeVar("Item")
 
@@ -194,7 +199,7 @@ def install_refusals(api: NinjaAPI) -> None:
     ]
     for kind, problem_of in handlers:
         api.add_exception_handler(kind, _handler(problem_of))
-    api.add_exception_handler(Exception, _failed)
+    api.add_exception_handler(Exception, failed)
 
 
 def faults_of(errors: Mapping[str, Iterable[Any]], names: dict[str, str]) -> list[Fault]:
@@ -212,8 +217,11 @@ def _handler(
     return lambda _request, error: response_to(problem_of(error))
 
 
-def _failed(request: HttpRequest, error: Any) -> HttpResponse:
+def failed(request: HttpRequest, error: Any) -> HttpResponse:
+    """The answer to a failure that nobody foresaw: ours, or that of the database."""
     logger.error("%s %s failed.", request.method, request.path, exc_info=error)
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return response_to(Problem(UNAVAILABLE, headers={"Retry-After": str(RETRY_SECONDS)}))
     return response_to(Problem(SERVER_FAILED))
 
 

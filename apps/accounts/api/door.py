@@ -26,7 +26,7 @@ from apps.core import limits
 from apps.core.etags import etag_of, is_listed
 from apps.core.idempotency import once
 from apps.core.problems import METHOD_NOT_ALLOWED, RATE_EXCEEDED, Kind, Problem, response_to
-from apps.core.rest import refuse_long_body
+from apps.core.rest import failed, refuse_long_body
 
 AUTH_REQUIRED = Kind(
     "auth.required",
@@ -140,6 +140,8 @@ def door(view: View) -> View:
             response = _answer(request, functools.partial(view, request, *args, **kwargs))
         except Problem as problem:
             response = response_to(problem)
+        except Exception as error:  # noqa: BLE001 - an answer of the API is never a page
+            response = failed(request, error)
         if response.status_code == 405:
             allowed = ", ".join(sorted(response.get("Allow", "").split(", ")))
             response = response_to(Problem(METHOD_NOT_ALLOWED, headers={"Allow": allowed}))

@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -326,6 +326,33 @@ def test_a_fault_of_ours_says_so_and_nothing_else(api, monkeypatch, caplog):
     assert (answer.status_code, code_of(answer)) == (500, "server.failed")
     assert "division" not in answer.content.decode()
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency_Key": "once"}])
+@pytest.mark.parametrize("words", [("UPDATE", "INSERT"), ("INSERT",), ("SELECT",)])
+def test_a_database_that_is_away_locked_or_full_is_a_problem_that_says_when_to_come_back(
+    api, key, words
+):
+    def fails(execute, sql, *rest):
+        if sql.startswith(words):
+            raise OperationalError("database or disk is full")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fails):
+        answer = api("POST", "/playlists", PLAYLIST, **key)
+    assert (answer.status_code, code_of(answer)) == (503, "server.unavailable")
+    assert int(answer["Retry-After"]) > 0
+    assert "disk" not in answer.content.decode()
+
+
+def test_a_use_that_cannot_be_noted_keeps_nobody_out(api):
+    def fails(execute, sql, *rest):
+        if sql.startswith("UPDATE"):
+            raise OperationalError("database is locked")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fails):
+        assert api("GET", "/playlists").status_code == 200
 
 
 def test_answers_are_private(api):
