@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CROWD = 10
-"""More sessions in one pump than this are a crowd: no home's uplink carries so many."""
+CROWD = 100
+"""More sessions in one pump than this are a crowd."""
 
 
 @dataclass(frozen=True, slots=True)
