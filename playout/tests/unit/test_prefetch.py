@@ -170,6 +170,31 @@ def test_a_look_for_which_nobody_waits_is_taken_in_the_next_round(place: Path, p
     assert prefetch.verified_blocks == 4
 
 
+def test_what_the_kernel_has_dropped_is_read_again_before_it_is_sent(place, prefetch) -> None:
+    feed = Feed(programme_of(Item("a", str(place), str(place), FRAMES)), Shelf())
+    feed.open(0)
+    ahead, file = ReadAhead(prefetch), os.open(place / "video.track", os.O_RDONLY)
+
+    def is_cached(at: int) -> bool:
+        try:
+            return os.preadv(file, [bytearray(1)], at, os.RWF_NOWAIT) == 1
+        except BlockingIOError:
+            return False
+
+    try:
+        os.fsync(file)
+        for _ in range(2):
+            for each in ahead.judge(feed):
+                each.result(10)
+            deadline = time.monotonic() + 10
+            while not is_cached(9 * 30 * PICTURE_BYTES) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert all(is_cached(at) for at in range(0, 9 * 30 * PICTURE_BYTES, 4096))
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(file)
+
+
 def test_reading_ahead_reaches_into_the_next_item(tmp_path: Path) -> None:
     items = [write_item(tmp_path, name, 90, picture_bytes=1000) for name in "ab"]
     feed = Feed(programme_of(*items), Shelf())

@@ -5,9 +5,10 @@
     ahead.judge(feed)                      # before it begins: done when all is verified
     ahead.look(feed)                       # from the loop, every few seconds
 
-For each range the kernel is told to read it (`posix_fadvise`), the file is compared with what was
-mapped, and each block is verified once before it is first sent. A block that is gone or has changed
-is put among `track.blocks.missing`, which the feed steps over.
+For each range the kernel is told to read it (`posix_fadvise`), once far ahead and once more shortly
+before it is sent, since what was read may have been dropped meanwhile. The file is compared with
+what was mapped, and each block is verified once before it is first sent. A block that is gone or
+has changed is put among `track.blocks.missing`, which the feed steps over.
 
 Each disk has a thread of its own: one that hangs keeps nobody else's media waiting. What is not
 urgent is worked off in rounds, since a thread that wakes two hundred times a second takes the
@@ -29,6 +30,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from playout import clock
 from playout.pump.feed import Feed
 from playout.tracks.reader import NONE_MISSING, Track
 from playout.tracks.verified import Identity, identity_of, is_verified
@@ -43,7 +45,11 @@ ROUND_SECONDS = 0.5
 MIN_WINDOW_MS = 14_000
 """At least so much media, whatever the bytes: with the time between two looks, a block is found bad
 nine seconds before it would be sent."""
-NICE = 10
+NEAR_MS = 2 * 1000 * LOOK_SECONDS
+"""What is sent so soon is asked for again: the kernel may have dropped what it read early."""
+PART_BYTES = 1 << 20
+AGAIN_NS = 4_000_000_000
+"""Another session has asked for a part since: it need not be done again."""
 MAX_DISKS = 8
 """Threads, at most; further disks share the last one."""
 MAX_WAITING = 20_000
@@ -71,6 +77,8 @@ class _File:
     good: set[int] = field(default_factory=set)
     bad: frozenset[int] = NONE_MISSING
     is_stamped: bool = False
+    asked: dict[int, int] = field(default_factory=dict)
+    """When each part was asked for again, in monotonic nanoseconds."""
 
 
 class _Disk:
@@ -118,9 +126,6 @@ class _Disk:
             self._changed.notify()
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):
-            # Whoever sends goes first: what is read here is due in many seconds.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while True:
             with self._changed:
                 if not self._jobs and not self._is_closed:
@@ -246,12 +251,23 @@ class Prefetch:
             self._mark(track, file.bad, f"has only {now.size} bytes")
         if end > fresh:
             os.posix_fadvise(file.descriptor, fresh, end - fresh, os.POSIX_FADV_WILLNEED)
+        self._ask_again(file, begin, min(fresh, begin + int(track.bytes_per_ms * NEAR_MS)))
         if not file.is_stamped:
             for block in range(begin // size, min(-(-end // size), track.layout.blocks)):
                 if block not in file.good and block not in file.bad:
                     self._verify(track, file, block)
         if file.bad - track.blocks.missing:
             self._mark(track, file.bad, "has changed since it was written")
+
+    def _ask_again(self, file: _File, begin: int, end: int) -> None:
+        """Have the kernel read what it has dropped since; for all who play the track at once."""
+        now = clock.monotonic_ns()
+        for part in range(begin // PART_BYTES, -(-end // PART_BYTES)):
+            if now - file.asked.get(part, 0) > AGAIN_NS:
+                file.asked[part] = now
+                os.posix_fadvise(
+                    file.descriptor, part * PART_BYTES, PART_BYTES, os.POSIX_FADV_WILLNEED
+                )
 
     def _verify(self, track: Track, file: _File, block: int) -> None:
         if block in track.blocks.missing:
