@@ -151,4 +151,6 @@ def test_any_call_may_fail(tmp_path: Path, kind: str, once: bool) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_single_call_may_fail(tmp_path: Path, kind: str, once: bool) -> None:
     step = {"socket": 3, "file": 1, "store": 2, "message": 1}[kind]
-    assert go_through(tmp_path, kind, once=once, step=step) > 20
+    # Files: index and data, of pictures and of sound, of three items and what is edited in.
+    least = 12 if kind == "file" else 20
+    assert go_through(tmp_path, kind, once=once, step=step) > least
