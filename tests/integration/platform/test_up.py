@@ -42,11 +42,12 @@ class Installation:
             known | {"DATA_DIR": str(self.data_dir), "PORT": str(self.port)},
         )
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
         command, environment = self.command("up")
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-        )
+            command, cwd=ROOT, env=environment | settings, stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.STDOUT if settings else None,
+        )  # fmt: skip
         self.said = ""
         while "Ctrl-C stops" not in self.said:
             line = self.process.stdout.readline()
@@ -231,6 +232,19 @@ def test_a_taken_port_is_named(up, home):
     )
     assert second.returncode == 1
     assert f"127.0.0.1:{up.port}" in second.stderr
+
+
+def test_without_room_for_the_demo_everything_else_runs(home):
+    small = Installation(home / "small")
+    try:
+        small.start(UPLOAD_MAX_BYTES="1000")
+        assert "The demo clip was not taken in: The file is larger" in small.said
+        assert "The demo channel is left out" in small.said
+        assert "Traceback" not in small.said
+        assert small.health()["outputs"] == {"desired": 0, "on_air": 0}
+        assert small.stop() == 0
+    finally:
+        small.close()
 
 
 def test_other_commands_find_the_same_installation(up):

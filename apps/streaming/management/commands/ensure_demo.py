@@ -19,7 +19,7 @@ from django.utils.crypto import get_random_string
 from apps.accounts.models import User, Workspace
 from apps.accounts.services import DEMO_EMAIL, DEMO_WORKSPACE
 from apps.library.models import Asset, AssetState, TrackState
-from apps.library.services import receive_file, request_rendition
+from apps.library.services import UploadRefused, receive_file, request_rendition
 from apps.streaming import stream_manager
 from apps.streaming.models import Playlist, StartPolicy, Stream
 from playout.media import video_profile
@@ -84,8 +84,14 @@ class Command(BaseCommand):
         _keep_address(stream, address)
         if stream.playlist is None:
             raise CommandError("The demo channel has no playlist any more. Choose one for it.")
+        assets = list(Asset.objects.filter(playlist_items__playlist=stream.playlist))
+        if not assets:
+            raise CommandError(
+                "The playlist of the demo channel is empty. Put a file into it, or delete the "
+                "channel: it is made anew with the next start."
+            )
         # One ready clip is enough to begin: the others join at the next item.
-        _wait_for_one(list(Asset.objects.filter(playlist_items__playlist=stream.playlist)), wait)
+        _wait_for_one(assets, wait)
         if stream_manager.start_stream(stream=stream):
             self.stdout.write(f"{TITLE} was started.")
         else:
@@ -104,7 +110,10 @@ def _assets(workspace: Workspace, user: User) -> list[Asset]:
                 _make_clip(path, recipe, title)
                 with path.open("rb") as file:
                     upload = UploadedFile(File(file), name=path.name, size=path.stat().st_size)
-                    asset = receive_file(workspace=workspace, by=user, file=upload)
+                    try:
+                        asset = receive_file(workspace=workspace, by=user, file=upload)
+                    except UploadRefused as refused:
+                        raise CommandError(f"The demo clip was not taken in: {refused}") from None
         request_rendition(asset=asset, profile=PROFILE)
         assets.append(asset)
     return assets
