@@ -14,14 +14,14 @@ from judges.prepared import flv_of
 from judges.tools import ffmpeg
 
 from playout import clock
-from playout.errors import PlayoutError, SourceCorrupt
+from playout.errors import SourceCorrupt
 from playout.media import HOUSE_AUDIO, TrackKind, video_profile
 from playout.prepare.cards import prepare_card
 from playout.prepare.plan import PrepareOptions
 from playout.publisher.address import parse_address
 from playout.publisher.output import Output, OutputOptions
-from playout.pump.aired import Substitution
 from playout.pump.shelf import Shelf
+from playout.testing.quiet import Quiet
 from playout.timeline.programme import Card, Item, Programme, Version
 from playout.tracks.reader import Track
 
@@ -30,19 +30,6 @@ pytestmark = pytest.mark.integration
 PROFILE = video_profile("480p30-economy")
 GOP = PROFILE.gop_frames
 HOSTILE = "Bob's \"Song\": 100%{n} [x];\\n' , movie=/etc/passwd"
-
-
-class Quiet:
-    """A listener whom nothing interests."""
-
-    def connecting(self) -> None: ...
-    def acknowledged(self) -> None: ...
-    def slow(self) -> None: ...
-    def lost(self, error: PlayoutError, retry_seconds: float) -> None: ...
-    def missing(self, error: PlayoutError) -> None: ...
-    def wrong(self, error: PlayoutError) -> None: ...
-    def ended(self) -> None: ...
-    def substituted(self, substitution: Substitution) -> None: ...
 
 
 def bottoms(file: Path) -> list[float]:

@@ -15,17 +15,16 @@ from pathlib import Path
 import pytest
 from judges.tls import Authority
 
-from playout.errors import PlayoutError
 from playout.publisher.address import parse_address
 from playout.publisher.output import Output, OutputOptions
 from playout.publisher.transport import connect, tls_context
-from playout.pump.aired import Substitution
 from playout.pump.shelf import Shelf
 from playout.pump.wheel import Wheel
 from playout.rtmp import chunks
 from playout.rtmp.connection import Receiver
 from playout.rtmp.events import PublishRequested
 from playout.rtmp.messages import CONTROL_CSID, MessageType, UserControl, user_control
+from playout.testing.quiet import Quiet
 from playout.testing.sink import RecordingSink
 from playout.testing.tracks import programme_of, write_item
 
@@ -76,19 +75,6 @@ class Flooder:
                 pass
 
 
-class Deaf:
-    """A listener that does not care."""
-
-    def connecting(self) -> None: ...
-    def acknowledged(self) -> None: ...
-    def slow(self) -> None: ...
-    def lost(self, error: PlayoutError, retry_seconds: float) -> None: ...
-    def missing(self, error: PlayoutError) -> None: ...
-    def wrong(self, error: PlayoutError) -> None: ...
-    def ended(self) -> None: ...
-    def substituted(self, substitution: Substitution) -> None: ...
-
-
 @pytest.fixture(
     params=[(SOUND, True), (PING, True), (SOUND, False)], ids=["media", "pings", "early"]
 )
@@ -107,7 +93,7 @@ async def test_it_delays_none_of_the_others_and_can_be_stopped(
     wheel = Wheel(options.pace.tick)
     async with RecordingSink() as sink:
         outputs = [
-            Output(parse_address(url), programme, shelf, Deaf(), options=options, wheel=wheel)
+            Output(parse_address(url), programme, shelf, Quiet(), options=options, wheel=wheel)
             for url in (sink.url("good"), f"rtmp://127.0.0.1:{flooder.port}/live/bad")
         ]
         async with asyncio.timeout(20), asyncio.TaskGroup() as running:

@@ -14,25 +14,12 @@ from playout.publisher.address import parse_address
 from playout.publisher.output import Output, OutputOptions
 from playout.publisher.session import Session
 from playout.publisher.transport import connect
-from playout.pump.aired import Substitution
 from playout.pump.feed import Feed
 from playout.pump.shelf import Shelf
 from playout.rtmp.connection import Receiver
 from playout.rtmp.events import ConnectRequested, Event, PublishRequested
+from playout.testing.quiet import Quiet
 from playout.testing.tracks import programme_of, write_item
-
-
-class Deaf:
-    """A listener that does not care."""
-
-    def connecting(self) -> None: ...
-    def acknowledged(self) -> None: ...
-    def slow(self) -> None: ...
-    def lost(self, error: PlayoutError, retry_seconds: float) -> None: ...
-    def missing(self, error: PlayoutError) -> None: ...
-    def wrong(self, error: PlayoutError) -> None: ...
-    def ended(self) -> None: ...
-    def substituted(self, substitution: Substitution) -> None: ...
 
 
 async def left_by_a_server_at(moment: type[Event], tmp_path: Path) -> IngestError:
@@ -93,7 +80,7 @@ async def test_one_that_accepts_and_closes_at_once_is_not_hammered(tmp_path: Pat
     address = parse_address(f"rtmp://127.0.0.1:{server.sockets[0].getsockname()[1]}/live/key")
     codes: list[str] = []
 
-    class Heard(Deaf):
+    class Heard(Quiet):
         def lost(self, error: PlayoutError, retry_seconds: float) -> None:
             codes.append(error.code)
 

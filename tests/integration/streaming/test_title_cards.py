@@ -20,14 +20,13 @@ from apps.library.models import Asset, TitleCard, Track
 from apps.streaming import engine, lease, stream_manager
 from apps.streaming.models import Event, Output, ProgrammeVersion, Stream
 from playout import clock
-from playout.errors import PlayoutError
 from playout.ingest.server import IngestServer
 from playout.publisher.address import parse_address
 from playout.publisher.output import Output as Sender
 from playout.publisher.output import OutputOptions
-from playout.pump.aired import Substitution
 from playout.pump.shelf import Shelf
 from playout.supervisor.ports import Lease
+from playout.testing.quiet import Quiet
 from playout.timeline.programme import Programme
 from tests.integration.streaming.conftest import PROFILE, make_asset, make_stream, prepare
 
@@ -220,24 +219,6 @@ def received(workspace: Workspace, by: User, name: str, *source: str) -> Asset:
     rendition = services.request_rendition(asset=asset, profile=PROFILE)
     assert preparation.prepare(rendition.pk) == "ready"
     return Asset.objects.get(pk=asset.pk)
-
-
-class Quiet:
-    """A listener whom nothing interests but what could not be shown."""
-
-    def __init__(self) -> None:
-        self.substitutions: list[Substitution] = []
-
-    def connecting(self) -> None: ...
-    def acknowledged(self) -> None: ...
-    def slow(self) -> None: ...
-    def lost(self, error: PlayoutError, retry_seconds: float) -> None: ...
-    def missing(self, error: PlayoutError) -> None: ...
-    def wrong(self, error: PlayoutError) -> None: ...
-    def ended(self) -> None: ...
-
-    def substituted(self, substitution: Substitution) -> None:
-        self.substitutions.append(substitution)
 
 
 async def recorded(programme: Programme, directory: Path, frames: int) -> Path:

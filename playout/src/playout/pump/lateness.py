@@ -12,10 +12,10 @@ class Lateness:
     """Counts delays in quarter milliseconds; what is above two seconds counts as two seconds."""
 
     def __init__(self) -> None:
+        self._counts = [0] * (_LARGEST_MS * _BUCKETS_PER_MS + 1)
         self.max_ms = 0.0
         self._highest = 0
         """The last bucket that was ever used."""
-        self.clear()
 
     def add(self, late_ms: float) -> None:
         """Count one tick that came `late_ms` after it was due."""
@@ -38,9 +38,9 @@ class Lateness:
 
     def clear(self) -> None:
         """Begin again."""
-        self._counts = [0] * (_LARGEST_MS * _BUCKETS_PER_MS + 1)
-        self._highest = 0
+        self._counts = [0] * len(self._counts)
         self.max_ms = 0.0
+        self._highest = 0
 
     def summary(self) -> dict[str, float]:
         """Median, 99th percentile and maximum, in milliseconds."""
