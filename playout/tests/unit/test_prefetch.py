@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -170,29 +171,64 @@ def test_a_look_for_which_nobody_waits_is_taken_in_the_next_round(place: Path, p
     assert prefetch.verified_blocks == 4
 
 
-def test_what_the_kernel_has_dropped_is_read_again_before_it_is_sent(place, prefetch) -> None:
+def is_cached(file: int, at: int) -> bool:
+    try:
+        return os.preadv(file, [bytearray(1)], at, os.RWF_NOWAIT) == 1
+    except BlockingIOError:
+        return False
+
+
+def test_what_is_due_is_in_the_page_cache_also_when_the_kernel_had_dropped_it(
+    place: Path, prefetch, monkeypatch
+) -> None:
+    # As if the time between two looks went by.
+    monkeypatch.setattr("playout.pump.prefetch.AGAIN_NS", 0)
     feed = Feed(programme_of(Item("a", str(place), str(place), FRAMES)), Shelf())
     feed.open(0)
     ahead, file = ReadAhead(prefetch), os.open(place / "video.track", os.O_RDONLY)
-
-    def is_cached(at: int) -> bool:
-        try:
-            return os.preadv(file, [bytearray(1)], at, os.RWF_NOWAIT) == 1
-        except BlockingIOError:
-            return False
-
     try:
         os.fsync(file)
         for _ in range(2):
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            assert not is_cached(file, 30 * PICTURE_BYTES)
             for each in ahead.judge(feed):
                 each.result(10)
-            deadline = time.monotonic() + 10
-            while not is_cached(9 * 30 * PICTURE_BYTES) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert all(is_cached(at) for at in range(0, 9 * 30 * PICTURE_BYTES, 4096))
-            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            for at in range(0, 9 * 30 * PICTURE_BYTES, 4096):
+                assert is_cached(file, at), at
     finally:
         os.close(file)
+
+
+def test_a_block_that_the_disk_cannot_read_is_left_out_before_it_is_due(
+    place: Path, prefetch, monkeypatch, caplog
+) -> None:
+    sendfile = os.sendfile
+
+    def meet_a_bad_sector(nowhere: int, file: int, at: int, count: int) -> int:
+        bad = 5_500_000
+        if at == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        # What lies before it is read, as the kernel does.
+        return sendfile(nowhere, file, at, bad - at if at < bad < at + count else count)
+
+    monkeypatch.setattr("playout.pump.prefetch.os.sendfile", meet_a_bad_sector)
+    shelf = Shelf()
+    feed = Feed(programme_of(Item("a", str(place), str(place), FRAMES)), shelf)
+    feed.open(300)
+    for each in ReadAhead(prefetch).judge(feed):
+        each.result(10)
+    assert shelf.track(str(place), TrackKind.VIDEO).blocks.missing == {1}
+    assert "cannot be read (Input/output error): 1 of its blocks" in caplog.text
+
+
+def test_a_file_system_that_cannot_read_to_nowhere_is_advised_only(
+    place: Path, prefetch, monkeypatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr("playout.pump.prefetch.os.sendfile", refuse)
+    assert judge(prefetch, Track.open(place, TrackKind.VIDEO)) == frozenset()
 
 
 def test_reading_ahead_reaches_into_the_next_item(tmp_path: Path) -> None:

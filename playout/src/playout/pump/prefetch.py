@@ -5,10 +5,12 @@
     ahead.judge(feed)                      # before it begins: done when all is verified
     ahead.look(feed)                       # from the loop, every few seconds
 
-For each range the kernel is told to read it (`posix_fadvise`), once far ahead and once more shortly
-before it is sent, since what was read may have been dropped meanwhile. The file is compared with
-what was mapped, and each block is verified once before it is first sent. A block that is gone or
-has changed is put among `track.blocks.missing`, which the feed steps over.
+For each range the kernel is told to read it (`posix_fadvise`) far ahead, and it is read in earnest
+shortly before it is sent (`sendfile` to nowhere, which copies nothing): advice is followed only up
+to a limit of the device, and what was read early may have been dropped meanwhile. The file is
+compared with what was mapped, and each block is verified once before it is first sent. A block that
+is gone, has changed or cannot be read is put among `track.blocks.missing`, which the feed steps
+over.
 
 Each disk has a thread of its own: one that hangs keeps nobody else's media waiting. What is not
 urgent is worked off in rounds, since a thread that wakes two hundred times a second takes the
@@ -18,6 +20,7 @@ interpreter from the loop as often.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import mmap
@@ -46,16 +49,22 @@ MIN_WINDOW_MS = 14_000
 """At least so much media, whatever the bytes: with the time between two looks, a block is found bad
 nine seconds before it would be sent."""
 NEAR_MS = 2 * 1000 * LOOK_SECONDS
-"""What is sent so soon is asked for again: the kernel may have dropped what it read early."""
+"""What is sent so soon is read, whatever the kernel has read before."""
 PART_BYTES = 1 << 20
+"""Read or advised at once. Of more, common disks take only the first 1.25 MiB as advice: see
+`force_page_cache_ra` in Linux's mm/readahead.c."""
 AGAIN_NS = 4_000_000_000
-"""Another session has asked for a part since: it need not be done again."""
+"""Another session has had a part read since: it need not be done again."""
 MAX_DISKS = 8
 """Threads, at most; further disks share the last one."""
 MAX_WAITING = 20_000
 """Ranges that wait for one disk; of a disk that hangs, the rest is not asked for."""
 KEPT = 2048
 """Tracks whose files stay open here; those not wanted for longest are closed."""
+_NOWHERE = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+"""Never closed: a thread that still reads would write into whatever came in its place."""
+_CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""A file system that cannot do it: the advice has to be enough."""
 _nobody_looks = contextlib.nullcontext()
 
 
@@ -77,8 +86,8 @@ class _File:
     good: set[int] = field(default_factory=set)
     bad: frozenset[int] = NONE_MISSING
     is_stamped: bool = False
-    asked: dict[int, int] = field(default_factory=dict)
-    """When each part was asked for again, in monotonic nanoseconds."""
+    read: dict[int, int] = field(default_factory=dict)
+    """When each part was read, in monotonic nanoseconds."""
 
 
 class _Disk:
@@ -249,9 +258,10 @@ class Prefetch:
             gone = frozenset(range(now.size // size, track.layout.blocks))
             file.bad |= gone
             self._mark(track, file.bad, f"has only {now.size} bytes")
-        if end > fresh:
-            os.posix_fadvise(file.descriptor, fresh, end - fresh, os.POSIX_FADV_WILLNEED)
-        self._ask_again(file, begin, min(fresh, begin + int(track.bytes_per_ms * NEAR_MS)))
+        for part in range(fresh, end, PART_BYTES):
+            length = min(PART_BYTES, end - part)
+            os.posix_fadvise(file.descriptor, part, length, os.POSIX_FADV_WILLNEED)
+        self._read(track, file, begin, min(end, begin + int(track.bytes_per_ms * NEAR_MS)))
         if not file.is_stamped:
             for block in range(begin // size, min(-(-end // size), track.layout.blocks)):
                 if block not in file.good and block not in file.bad:
@@ -259,15 +269,26 @@ class Prefetch:
         if file.bad - track.blocks.missing:
             self._mark(track, file.bad, "has changed since it was written")
 
-    def _ask_again(self, file: _File, begin: int, end: int) -> None:
-        """Have the kernel read what it has dropped since; for all who play the track at once."""
-        now = clock.monotonic_ns()
+    def _read(self, track: Track, file: _File, begin: int, end: int) -> None:
+        """Bring it into the page cache, once for all who play the track together."""
+        now, size = clock.monotonic_ns(), track.layout.block_bytes
         for part in range(begin // PART_BYTES, -(-end // PART_BYTES)):
-            if now - file.asked.get(part, 0) > AGAIN_NS:
-                file.asked[part] = now
-                os.posix_fadvise(
-                    file.descriptor, part * PART_BYTES, PART_BYTES, os.POSIX_FADV_WILLNEED
-                )
+            if now - file.read.get(part, 0) <= AGAIN_NS:
+                continue
+            file.read[part] = now
+            at = part * PART_BYTES
+            until = min(at + PART_BYTES, track.layout.data_bytes)
+            if at // size in track.blocks.missing:
+                continue
+            try:
+                while at < until and (
+                    count := os.sendfile(_NOWHERE, file.descriptor, at, until - at)
+                ):
+                    at += count
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    file.bad |= {at // size}
+                    self._mark(track, file.bad, f"cannot be read ({error.strerror})")
 
     def _verify(self, track: Track, file: _File, block: int) -> None:
         if block in track.blocks.missing:
