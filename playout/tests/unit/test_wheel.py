@@ -177,17 +177,17 @@ def test_when_the_crowd_thins_out_each_has_every_turn_again():
     assert not wheel.is_crowded
 
 
-def test_a_crowd_stays_in_the_slots_it_has_until_thirty_take_their_turn_together():
+def test_a_crowd_stays_in_the_slots_it_has_until_fifteen_take_their_turn_together():
     timers, times = Timers(), []
     wheel = Wheel(100, slots=10, share=1, crowd=4, timers=timers)
-    for _ in range(200):
+    for _ in range(100):
         wheel.add(lambda now: times.append(round(now, 3)))
     timers.advance(0.2)
     together = [times.count(moment) for moment in sorted(set(times))]
-    assert len(times) == 200
-    assert set(together) == {20}
-    for _ in range(100):
+    assert len(times) == 100
+    assert set(together) == {10}
+    for _ in range(50):
         wheel.add(lambda now: times.append(round(now, 3)))
     times.clear()
     timers.advance(0.2)
-    assert {times.count(moment) for moment in times} == {30}
+    assert {times.count(moment) for moment in times} == {15}

@@ -20,8 +20,8 @@ SLOTS = 50
 SHARE = 10
 """Sessions that share a slot while others are empty: they delay each other by about a
 millisecond, and cost half of what they would cost alone."""
-CROWD_SHARE = 60
-"""The same in a crowd, of whom half have their turn: some three milliseconds."""
+CROWD_SHARE = 30
+"""The same in a crowd, of whom half have their turn: some two milliseconds."""
 
 Tick = Callable[[float], None]
 """Called with the loop's time, once each tick; must not raise and must not block."""
