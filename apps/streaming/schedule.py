@@ -533,7 +533,7 @@ def follow(
     seed: int | None = None,
     at_frame: int,
 ) -> Edit:
-    """Take over a changed list where an item ends, and go on with what would have come next."""
+    """Take over a changed list where an item ends, and go on with what follows it there."""
     if part == SOUND:
         found = edits.follow_sounds(
             programme, at_frame=at_frame, sounds=[sound(e) for e in entries], loop=loop, seed=seed

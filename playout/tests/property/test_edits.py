@@ -120,13 +120,58 @@ def test_what_has_begun_is_undone_by_going_on_where_it_was_cut():
     ]  # fmt: skip
 
 
-def test_an_edited_list_goes_on_with_what_would_have_come_next():
+def test_an_edited_list_goes_on_with_what_follows_the_current_item_in_it():
     for names, wanted in (
-        ("acb", "b"), ("ca", "c"), ("cda", "c"), ("xad", "d"), ("x", "x"), ("adbc", "b"),
+        ("acb", "c"), ("adbc", "d"), ("ca", "c"), ("cda", "c"), ("xad", "d"), ("abcd", "b"),
+        ("bcad", "d"), ("a", "a"),
     ):  # fmt: skip
         items = [ITEMS[name] for name in names]
         after = edits.appended(programme(), edits.follow(programme(), at_frame=9, items=items))
         assert shown(after, 0, 301)[1][0] == wanted, names
+
+
+def test_when_the_current_item_is_gone_what_would_have_come_next_comes():
+    for names, wanted in (("cb", "b"), ("xc", "c"), ("xd", "x"), ("x", "x")):
+        items = [ITEMS[name] for name in names]
+        after = edits.appended(programme(), edits.follow(programme(), at_frame=9, items=items))
+        assert shown(after, 0, 301)[1][0] == wanted, names
+
+
+def test_a_second_edit_during_the_same_item_counts_from_that_item_too():
+    line = programme()
+    for names in ("acb", "a", "bca", "adbc"):
+        items = [ITEMS[name] for name in names]
+        line = edits.appended(line, edits.follow(line, at_frame=9, items=items))
+    assert [name for name, _, _ in shown(line, 0, 1000)][:3] == ["a", "d", "b"]
+
+
+def test_the_order_counts_also_behind_what_plays_once_and_after_the_last_item():
+    line = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
+    items = [ITEMS[name] for name in "adbc"]
+    after = edits.appended(line, edits.follow(line, at_frame=20, items=items))
+    assert [name for name, _, _ in shown(after, 0, 1000)][:4] == ["a", "x", "d", "b"]
+    # During "c", the last one, "d" is put on top.
+    last = placement_at(programme(), 0).item.frames + ITEMS["b"].frames + 9
+    assert placement_at(programme(), last).item.id == "c"
+    items = [ITEMS[name] for name in "dabc"]
+    after = edits.appended(programme(), edits.follow(programme(), at_frame=last, items=items))
+    shows = [name for name, _, _ in shown(after, 0, 2000)]
+    assert shows[:5] == ["a", "b", "c", "d", "a"]
+
+
+def test_where_a_jump_leads_is_kept_when_the_list_changes_before_it():
+    line = programme("abcd")
+    line = edits.appended(line, edits.jump(line, at_frame=9, entry=3, at="item"))
+    items = [ITEMS[name] for name in "acdb"]
+    after = edits.appended(line, edits.follow(line, at_frame=20, items=items))
+    assert [name for name, _, _ in shown(after, 0, 2000)][:3] == ["a", "d", "b"]
+
+
+def test_a_list_that_ends_is_not_cut_off_when_the_current_item_moves_to_its_end():
+    once = programme("abc", loop=False)
+    items = [ITEMS[name] for name in "bca"]
+    after = edits.appended(once, edits.follow(once, at_frame=9, items=items, loop=False))
+    assert [name for name, _, _ in shown(after, 0, 5000)] == ["a", "b", "c", "a"]
 
 
 def test_an_edit_waits_for_what_was_to_play_next():
@@ -218,7 +263,7 @@ def test_sounds_are_skipped_and_swapped_in_the_middle():
         ("s", 0, 100), ("u", 0, 50), ("s", 0, 10),
     ]  # fmt: skip
     assert heard(after(edits.follow_sounds(radio, at_frame=33, sounds=sounds[::-1])), 160) == [
-        ("s", 0, 100), ("t", 0, 60),
+        ("s", 0, 100), ("u", 0, 50), ("t", 0, 10),
     ]  # fmt: skip
 
 

@@ -101,10 +101,13 @@ def test_it_refuses_an_offset_behind_the_end_of_its_item():
         programme(Row(items=entries("a"), offset=300))
 
 
-def test_an_edit_begins_at_the_next_join_with_what_would_have_come_next():
+def test_an_edit_begins_at_the_next_join_with_what_follows_the_current_item_then():
     rows = programme(Row(items=entries("a", "b", "c")))
-    anchor = anchor_of_edit(rows, items=["c", "b", "a"], loop=True, now_ns=at(4))
+    anchor = anchor_of_edit(rows, items=["a", "c", "b"], loop=True, now_ns=at(4))
     assert anchor == schedule.Anchor(300, entry=1)
+    # The current one is the last now: its list begins again.
+    anchor = anchor_of_edit(rows, items=["c", "b", "a"], loop=True, now_ns=at(4))
+    assert anchor == schedule.Anchor(300, entry=0)
 
 
 def test_an_edit_less_than_three_seconds_before_a_join_waits_for_the_one_after():

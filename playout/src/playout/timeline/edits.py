@@ -186,11 +186,12 @@ def follow(
     loop: bool = True,
     seed: int | None = None,
 ) -> tuple[Version, ...]:
-    """Replace the list by `items` where an item ends, and go on with what would have come next.
+    """Replace the list by `items` where an item ends, and go on with what follows it there.
 
-    That is how entries are added, removed and reordered. When the next one is gone, it is what
-    followed it in the old order, then what follows the current one in the new order. A shuffled
-    list begins its next cycle, unless entries and seed are what they were.
+    That is how entries are added, removed and reordered. When the current entry is gone, or
+    something else was to come next than its successor, such as after a jump, it is what would
+    have come next, or what followed that in the old order. A shuffled list begins its next cycle,
+    unless entries and seed are what they were.
     """
     return _follow(
         programme.versions,
@@ -287,7 +288,7 @@ def follow_sounds(
     loop: bool = True,
     seed: int | None = None,
 ) -> tuple[SoundVersion, ...]:
-    """Replace the sounds where one ends, and go on with what would have come next."""
+    """`follow` for the sound; frames are AAC frames."""
     return _follow(
         programme.sound_versions,
         at_frame,
@@ -464,11 +465,12 @@ def _follow(
                 return (make(n, boundary, place, cycle),)
             return (_another_first(versions, current, make(n, boundary, 0, cycle + 1)),)
         ids = [entry.id for entry in new.entries]
-        # A single entry follows itself only for want of others.
-        is_alone = (
-            current is not None and current.index == following.index and len(old.entries) == 1
-        )
-        for later in range(place, 0 if is_alone else old.orders.plays):
+        name = _continued(versions, following, boundary)
+        if name in ids:
+            rounds, entry = divmod(ids.index(name) + 1, len(ids))
+            if not rounds or new.loop:
+                return (make(n, boundary, entry, rounds),)
+        for later in range(place, old.orders.plays):
             name = old.entries[old.orders.index(cycle, later)].id
             if name in ids:
                 return (make(n, boundary, ids.index(name), 0),)
@@ -485,6 +487,24 @@ def _follow(
     if following is None and not new.loop:
         return ()
     return (new,)
+
+
+def _continued(versions: Sequence[V], following: Found, boundary: int) -> str | None:
+    """The entry that ends before `following` begins, when that is its successor in the list.
+
+    What played once in between does not count.
+    """
+    old, play = versions[following.index], following.play
+    place, cycle = (play.place or old.orders.plays) - 1, play.cycle - (not play.place)
+    if cycle < 0:
+        return None
+    name = old.entries[old.orders.index(cycle, place)].id
+    before = find(versions, boundary - 1)
+    while before is not None and _behind_what_plays_once(versions, before.index) != before.index:
+        before = find(versions, versions[before.index].effective_from - 1)
+    if before is None or versions[before.index].entries[before.play.index].id != name:
+        return None
+    return name
 
 
 def _another_first(versions: Sequence[V], current: Found | None, new: V) -> V:
@@ -519,9 +539,9 @@ def towards(
 
     The first version of `wanted` says what is to be played, in which order and whether for ever;
     where it begins means nothing. With `at` "item" the item on air ends first, with "key" it is
-    left at the next key frame; either way what would have come next is next (see `follow`). Filler
-    and slate change at once. Sound that becomes a programme of its own counts from the epoch.
-    Versions that were replaced long ago are dropped.
+    left at the next key frame; either way what follows it in the new list is next (see `follow`).
+    Filler and slate change at once. Sound that becomes a programme of its own counts from the
+    epoch. Versions that were replaced long ago are dropped.
     """
     new = wanted.versions[0]
     changed = replace(programme, filler=wanted.filler, slate=wanted.slate, cards=wanted.cards)
