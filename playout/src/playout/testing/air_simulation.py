@@ -40,7 +40,7 @@ from playout.supervisor.ports import DesiredOutput, OutputReport
 from playout.supervisor.states import OutputState
 from playout.supervisor.supervisor import Timing
 from playout.testing import history
-from playout.testing.history import SECOND, Span
+from playout.testing.history import INVARIANTS, SECOND, Span
 from playout.testing.memory_store import MemoryStore
 from playout.testing.network import SimulatedNetwork, SimulatedSocket
 from playout.testing.node import SimulatedNode
@@ -53,6 +53,13 @@ from playout.timeline.programme import Item, Programme, Version
 from playout.timeline.resolve import placement_at, sound_at
 from playout.tracks.reader import Track
 
+CHECKED = (
+    *(f"{name} {text}" for name, text in INVARIANTS.items()),
+    "nothing is sent further ahead than the lead",
+    "what waits unsent is bounded",
+    "no task breaks",
+)
+"""What `simulate` judges, in words."""
 SCALE = 1 / 20
 PACE = Pace(tick=25, lead=75, jump_after=200)
 """The tick is only a tenth: half the work, and still three in a lead."""

@@ -33,7 +33,7 @@ from playout.supervisor.ports import DesiredOutput, OutputReport
 from playout.supervisor.reconcile import Running
 from playout.supervisor.states import OutputState
 from playout.supervisor.supervisor import Supervisor, Timing
-from playout.testing.history import SECOND
+from playout.testing.history import INVARIANTS, SECOND
 from playout.testing.memory_store import GRACE_SECONDS, TTL_SECONDS, MemoryStore
 from playout.testing.node import StoreLink
 from playout.testing.virtual_time import VirtualClock, run
@@ -42,6 +42,8 @@ from playout.timeline import edits
 from playout.timeline.programme import Item, Programme, Version
 from playout.timeline.resolve import placement_at
 
+CHECKED = tuple(f"{name} {INVARIANTS[name]}" for name in ("I1", "I2", "I6", "I7", "I8"))
+"""What `simulate` judges, in words."""
 RATE = Fraction(30)
 AUDIO_RATE = Fraction(44_100, 1024)
 NODES = ("ada", "bob", "cyd")

@@ -1,16 +1,7 @@
 """Judges what an ingest wrote down, after the fact; the invariants of a stream's life.
 
 Each check takes records and gives the violations it found, in words, with the instant. The names
-I1 to I8 are used by simulations and the lab to say what they prove:
-
-    I1  at most one session of a key delivers media at any instant
-    I2  the fencing token of an output never falls
-    I3  timestamps of a track never fall within a session
-    I4  a session begins with metadata, both sequence headers, and a key frame
-    I5  media is missing only where a fault excuses it
-    I6  what was received is what the programme says, message by message
-    I7  a wanted stream is live again soon after the last fault has healed
-    I8  nothing is sent after a stop was reported as done
+in `INVARIANTS` are used by simulations and the lab to say what they prove.
 """
 
 from __future__ import annotations
@@ -22,6 +13,16 @@ from playout.rtmp.events import MessageKind
 from playout.testing.recording import Arrival, SessionRecord
 
 SECOND = 10**9
+INVARIANTS = {
+    "I1": "at most one session of a key delivers media at any instant",
+    "I2": "the fencing token of an output never falls",
+    "I3": "timestamps of a track never fall within a session",
+    "I4": "a session begins with metadata, both sequence headers, and a key frame",
+    "I5": "media is missing only where a fault excuses it",
+    "I6": "what was received is what the programme says, message by message",
+    "I7": "a wanted stream is live again soon after the last fault has healed",
+    "I8": "nothing is sent after a stop was reported as done",
+}
 
 
 @dataclass(frozen=True, slots=True)
