@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -161,3 +162,106 @@ def test_it_works_from_a_thread_for_tests_without_a_loop() -> None:
                 near.recv(1)
             near.close()
             far.close()
+
+
+async def test_hanging_up_is_an_orderly_end_also_while_media_flows() -> None:
+    async with through() as (proxy, echo, reader, writer):
+        await ask(reader, writer, b"hello")
+        # So much has come that part of it waits unread in the proxy.
+        proxy.change(lost_up=True, lost_down=True)
+        writer.write(bytes(64 << 10))
+        await asyncio.sleep(0.1)
+        assert proxy.hang_up() == 1
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.write(b"said before the end was noticed")
+        await asyncio.sleep(0.1)
+        assert not writer.transport.is_closing()
+        assert echo.ended == ["end"]
+
+
+async def test_who_was_hung_up_on_and_goes_on_and_on_is_reset() -> None:
+    async with through() as (proxy, _, _reader, writer):
+        proxy.hang_up()
+        async with asyncio.timeout(10):
+            with pytest.raises(ConnectionError):
+                while True:
+                    writer.write(bytes(1000))
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+
+
+async def test_after_a_half_close_towards_the_ingest_the_connection_ends_with_its_ends() -> None:
+    async with through() as (proxy, echo, reader, writer):
+        await ask(reader, writer, b"hello")
+        proxy.half_close(up=True)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+            # Nothing of this goes anywhere, and nothing of it is held back either.
+            writer.write(bytes(1 << 20))
+            await writer.drain()
+            writer.close()
+            while proxy.connected:
+                await asyncio.sleep(0.01)
+        assert echo.ended == ["end"]
+
+
+@pytest.mark.parametrize("rate", [500_000, 3_000_000])
+async def test_a_rate_is_what_passes(rate: int) -> None:
+    came = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        while data := await reader.read(65536):
+            came += len(data)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with FaultProxy("127.0.0.1", server.sockets[0].getsockname()[1]) as proxy:
+        proxy.change(bytes_per_second=rate)
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+
+        async def publish() -> None:
+            while True:
+                writer.write(bytes(700))
+                await writer.drain()
+
+        publishing = asyncio.create_task(publish())
+        await asyncio.sleep(0.2)
+        before, began = came, time.monotonic()
+        await asyncio.sleep(1)
+        assert (came - before) / (time.monotonic() - began) == pytest.approx(rate, rel=0.15)
+        publishing.cancel()
+        writer.transport.abort()
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "senseless",
+    [
+        {"bytes_per_second": 0},
+        {"bytes_per_second": -1},
+        {"latency": -0.1},
+        {"latency": float("nan")},
+        {"short_writes": 0.5},
+        {"unresolvable": True},
+    ],
+)
+async def test_a_fault_that_it_cannot_cause_is_refused(senseless: dict[str, object]) -> None:
+    async with through() as (proxy, _, reader, writer):
+        with pytest.raises(ValueError, match=next(iter(senseless))):
+            proxy.change(**senseless)
+        await ask(reader, writer, b"hello")
+
+
+async def test_a_reset_by_one_end_reaches_the_other() -> None:
+    async with through() as (proxy, echo, reader, writer):
+        await ask(reader, writer, b"hello")
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            while not echo.ended or proxy.connected:
+                await asyncio.sleep(0.01)
+        assert echo.ended == ["reset"]

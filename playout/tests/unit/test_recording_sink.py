@@ -112,3 +112,23 @@ async def test_it_can_break_connections(item: Item, how: str) -> None:
         assert getattr(sink, how)() == 1
         await sink.wait_for(lambda: len(sink.of("key")) > 1)
         assert "ingest.lost" in heard.said
+
+
+async def test_hanging_up_is_no_reset_also_while_media_is_unread() -> None:
+    async with RecordingSink() as sink:
+        reader, writer = await asyncio.open_connection("127.0.0.1", sink.port)
+        sink.read_on(False)
+        # The beginning of a handshake, which a read that has begun still takes.
+        writer.write(b"\x03")
+        await asyncio.sleep(0.05)
+        writer.write(bytes(64 << 10))
+        await asyncio.sleep(0.05)
+        assert (sink.hang_up(), sink.hang_up()) == (1, 0)
+        try:
+            async with asyncio.timeout(5):
+                assert await reader.read() == b""
+            writer.write(b"said before the end was noticed")
+            await asyncio.sleep(0.05)
+            assert not writer.transport.is_closing()
+        finally:
+            writer.close()

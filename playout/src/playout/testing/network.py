@@ -12,11 +12,13 @@ waits in a send buffer of limited size until the far end's kernel has confirmed 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import ssl
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from playout.errors import (
     AddressNotAllowed,
@@ -55,6 +57,28 @@ class Conditions:
     """One bit of the next segment towards the host flips; said once."""
     short_writes: float = 0.0
     """Probability that a write takes only a part although there is room."""
+
+    def change(self, **values: Any) -> None:
+        """Set some of them, or none where one makes no sense.
+
+        Raises `AttributeError` for a name that is no condition, `ValueError` for a bad value.
+        """
+        after = replace(self)
+        for name, value in values.items():
+            if name not in self.__slots__:
+                raise AttributeError(f"Conditions have no {name!r}.")
+            setattr(after, name, value)
+        if not 0.0 <= after.latency < math.inf:
+            raise ValueError(f"latency is {after.latency}; it must be 0 or more seconds.")
+        if after.bytes_per_second is not None and not after.bytes_per_second > 0:
+            raise ValueError(
+                f"bytes_per_second is {after.bytes_per_second}; it must be more than 0. "
+                "Use lost_up and lost_down to let nothing pass."
+            )
+        if not 0.0 <= after.short_writes <= 1.0:
+            raise ValueError(f"short_writes is {after.short_writes}; it is a probability.")
+        for name, value in values.items():
+            setattr(self, name, value)
 
 
 class _Way:
@@ -409,10 +433,7 @@ class SimulatedNetwork:
     def change(self, host: str, **values: object) -> None:
         """Set some of the conditions of `host`, and let go on what they held back."""
         conditions = self.conditions(host)
-        for name, value in values.items():
-            if not hasattr(conditions, name):
-                raise AttributeError(f"Conditions have no {name!r}.")
-            setattr(conditions, name, value)
+        conditions.change(**values)
         for near in self._links:
             if near.conditions is conditions:
                 for socket in (near, near.peer):

@@ -18,14 +18,30 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from playout.testing.network import Conditions
 
 BUFFER_BYTES = 4096
 _CHUNK_BYTES = 4096
 _WINDOW_SECONDS = 1.0
+_RATE_SLACK_SECONDS = 0.05
+"""So late a timer may be without costing rate."""
+HEARS_OUT_SECONDS = 2.0
 _AT_ONCE = struct.pack("ii", 1, 0)
+
+
+async def end_in_order(connection: socket.socket) -> None:
+    """Say the end, and read on until the far end says it too, or for `HEARS_OUT_SECONDS`.
+
+    Whoever calls closes it. Closed with bytes unread, the kernel would make a reset of it.
+    """
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(OSError, TimeoutError):
+        connection.shutdown(socket.SHUT_WR)
+        async with asyncio.timeout(HEARS_OUT_SECONDS):
+            while await loop.sock_recv(connection, _CHUNK_BYTES):
+                pass
 
 
 class _Way:
@@ -36,10 +52,14 @@ class _Way:
         self._source = source
         self._sink = sink
         self._up = up
-        self._held: deque[tuple[float, bytes]] = deque()
+        self._held: deque[tuple[float, bytes | OSError]] = deque()
+        """What was read and is on its way; a reset comes behind the bytes, as an error."""
+        self._held_bytes = 0
+        self._line_free_at = 0.0
         self._changed = asyncio.Event()
         self.closes_early = asyncio.Event()
         """Set, this direction ends although its source goes on: a half-close."""
+        self._is_cut = False
 
     def _is_lost(self) -> bool:
         conditions = self._proxy.conditions
@@ -56,23 +76,42 @@ class _Way:
             await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
             if tasks[1].done() and (error := tasks[1].exception()) is not None:
                 raise error
+            self._cut()
+            tasks[1].cancel()
             with contextlib.suppress(OSError):
                 self._sink.shutdown(socket.SHUT_WR)
-            if not tasks[0].done():
-                await tasks[0]
+            await tasks[0]
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _cut(self) -> None:
+        """From now on what comes is read and thrown away."""
+        self._is_cut = True
+        lost = [held for _, held in self._held]
+        self._held.clear()
+        self._held_bytes = 0
+        self._changed.set()
+        if lost and isinstance(lost[-1], OSError):
+            raise lost[-1]
+
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await self._proxy.wait_until(lambda: not self._is_lost())
-            data = await loop.sock_recv(self._source, _CHUNK_BYTES)
-            self._held.append((loop.time() + self._proxy.conditions.latency, data))
-            self._changed.set()
-            if not data:
+            came: bytes | OSError
+            try:
+                came = await loop.sock_recv(self._source, _CHUNK_BYTES)
+            except OSError as error:
+                if self._is_cut:
+                    raise
+                came = error
+            if not self._is_cut:
+                self._held.append((loop.time() + self._proxy.conditions.latency, came))
+                self._held_bytes += 0 if isinstance(came, OSError) else len(came)
+                self._changed.set()
+            if not came or isinstance(came, OSError):
                 return
             while self._is_full():
                 self._changed.clear()
@@ -80,10 +119,10 @@ class _Way:
 
     def _is_full(self) -> bool:
         """Beyond what is on its way with the latency, nothing is taken in advance."""
-        held = sum(len(data) for _, data in self._held)
         conditions = self._proxy.conditions
         rate = conditions.bytes_per_second or 2_000_000
-        return held > _CHUNK_BYTES + rate * min(conditions.latency, _WINDOW_SECONDS) * 2
+        most = _CHUNK_BYTES + rate * min(conditions.latency, _WINDOW_SECONDS) * 2
+        return self._held_bytes > most
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -95,6 +134,9 @@ class _Way:
             await asyncio.sleep(max(0.0, due - loop.time()))
             await self._proxy.wait_until(lambda: not self._is_lost())
             self._held.popleft()
+            if isinstance(data, OSError):
+                raise data
+            self._held_bytes -= len(data)
             self._changed.set()
             if not data or self.closes_early.is_set():
                 return
@@ -103,8 +145,11 @@ class _Way:
                 conditions.corrupts_next = False
                 data = self._proxy.flip(data)
             await loop.sock_sendall(self._sink, data)
-            if conditions.bytes_per_second is not None:
-                await asyncio.sleep(len(data) / conditions.bytes_per_second)
+            rate = conditions.bytes_per_second
+            if rate is not None:
+                earliest = loop.time() - _RATE_SLACK_SECONDS
+                self._line_free_at = max(self._line_free_at, earliest) + len(data) / rate
+                await asyncio.sleep(max(0.0, self._line_free_at - loop.time()))
 
 
 class _Connection:
@@ -112,11 +157,23 @@ class _Connection:
         self.ends = (near, far)
         self.ways = (_Way(proxy, near, far, up=True), _Way(proxy, far, near, up=False))
         self.task: asyncio.Task[None] | None = None
+        self.hung_up = asyncio.Event()
 
     async def run(self) -> None:
+        """Pass bytes until both directions are over, or until `hung_up`."""
+        loop = asyncio.get_running_loop()
+        passing = asyncio.gather(*(way.run() for way in self.ways))
+        hung_up = loop.create_task(self.hung_up.wait(), name="proxy hangs up")
+        first: list[asyncio.Future[Any]] = [passing, hung_up]
         try:
-            await asyncio.gather(*(way.run() for way in self.ways))
-        except OSError:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hung_up.cancel()
+            passing.cancel()
+            ended = await asyncio.gather(*first, return_exceptions=True)
+        if self.hung_up.is_set():
+            await asyncio.gather(*(end_in_order(end) for end in self.ends))
+        elif isinstance(ended[0], OSError):
             # One end was reset, so the other one is.
             self.linger_not()
 
@@ -126,9 +183,8 @@ class _Connection:
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
-    def end(self, *, reset: bool) -> None:
-        if reset:
-            self.linger_not()
+    def reset(self) -> None:
+        self.linger_not()
         if self.task is not None:
             self.task.cancel()
 
@@ -160,14 +216,22 @@ class FaultProxy:
         self._accepting: asyncio.Task[None] | None = None
         self._condition_changed: asyncio.Event
 
+    @property
+    def connected(self) -> int:
+        """Connections that are open at either end."""
+        return len(self._connections)
+
     # -- faults -----------------------------------------------------------------------------
 
     def change(self, **values: object) -> None:
-        """Set some of the conditions; `refuses` stops listening until it is unset."""
-        for name, value in values.items():
-            if not hasattr(self.conditions, name):
-                raise AttributeError(f"Conditions have no {name!r}.")
-            setattr(self.conditions, name, value)
+        """Set some of the conditions; `refuses` stops listening until it is unset.
+
+        Raises `ValueError` for what no proxy can do: `unresolvable`, `short_writes`.
+        """
+        for name in ("unresolvable", "short_writes"):
+            if values.get(name):
+                raise ValueError(f"A proxy cannot cause {name}; a SimulatedNetwork can.")
+        self.conditions.change(**values)
         if self.conditions.refuses:
             self._stop_listening()
         elif self._listener is None:
@@ -177,22 +241,29 @@ class FaultProxy:
 
     def reset(self) -> int:
         """Break all connections with a TCP reset, at both ends; how many there were."""
-        return self._end_all(reset=True)
+        found = [connection for connection in self._connections if not connection.hung_up.is_set()]
+        for connection in list(self._connections):
+            connection.reset()
+        return len(found)
 
     def hang_up(self) -> int:
-        """End all connections in good order; how many there were."""
-        return self._end_all(reset=False)
+        """End all connections in good order; how many there were.
+
+        What an end still says is read and thrown away until it closes too; one that has not done
+        so after `HEARS_OUT_SECONDS` is reset.
+        """
+        found = [connection for connection in self._connections if not connection.hung_up.is_set()]
+        for connection in found:
+            connection.hung_up.set()
+        return len(found)
 
     def half_close(self, *, up: bool = False) -> None:
-        """Say to the ingest (`up`), or to the publisher, that nothing more will come."""
+        """Say to the ingest (`up`), or to the publisher, that nothing more will come.
+
+        What the other one still says in that direction is read and thrown away.
+        """
         for connection in self._connections:
             connection.ways[0 if up else 1].closes_early.set()
-
-    def _end_all(self, *, reset: bool) -> int:
-        found = list(self._connections)
-        for connection in found:
-            connection.end(reset=reset)
-        return len(found)
 
     def flip(self, data: bytes) -> bytes:
         """`data` with one bit changed."""

@@ -18,6 +18,7 @@ from typing import Self
 
 from playout import clock
 from playout.errors import ProtocolViolation
+from playout.testing.proxy import end_in_order
 from playout.testing.recording import IngestConnection, Manners, RecordingIngest
 
 RECEIVE_BUFFER_BYTES = 16 << 10
@@ -47,6 +48,8 @@ class RecordingSink(RecordingIngest):
         self._listener: socket.socket | None = None
         self._tasks: dict[asyncio.Task[None], socket.socket] = {}
         self._accepting: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Of connections that were hung up on."""
 
     def url(self, key: str, *, app: str = "live") -> str:
         """A publishing address, key included."""
@@ -63,17 +66,23 @@ class RecordingSink(RecordingIngest):
 
     def reset(self) -> int:
         """Break all connections with a TCP reset; how many there were."""
+        found = [task for task in self._tasks if task not in self._leaving]
         for task, connection in self._tasks.items():
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             task.cancel()
-        return len(self._tasks)
+        return len(found)
 
     def hang_up(self) -> int:
-        """Close all connections in good order; how many there were."""
-        for task in self._tasks:
+        """Close all connections in good order; how many there were.
+
+        As with `FaultProxy.hang_up`, what publishers still send is thrown away for a while.
+        """
+        found = [task for task in self._tasks if task not in self._leaving]
+        for task in found:
+            self._leaving.add(task)
             task.cancel()
-        return len(self._tasks)
+        return len(found)
 
     async def wait_for(self, met: Callable[[], object], *, seconds: float = 10.0) -> None:
         """Return once `met()` holds of what has arrived. Raises `TimeoutError`."""
@@ -129,6 +138,7 @@ class RecordingSink(RecordingIngest):
 
     def _over(self, task: asyncio.Task[None]) -> None:
         # Also where it was cancelled before its first step.
+        self._leaving.discard(task)
         self._tasks.pop(task).close()
 
     async def _serve(self, client: socket.socket) -> None:
@@ -141,10 +151,12 @@ class RecordingSink(RecordingIngest):
         except OSError:
             why = "reset"
         except asyncio.CancelledError:
-            return
+            pass
         finally:
             connection.end(why, now_ns=clock.monotonic_ns())
             self._arrived.set()
+        if asyncio.current_task() in self._leaving:
+            await end_in_order(client)
 
     async def _exchange(self, client: socket.socket, connection: IngestConnection) -> str:
         loop = asyncio.get_running_loop()
