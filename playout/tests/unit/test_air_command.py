@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shlex
 import subprocess
@@ -103,3 +104,47 @@ async def test_it_airs_with_standard_descriptors_closed(closed: str, tmp_path: P
         (session,) = sink.of(KEY)
         assert len(list(session.media(MessageKind.VIDEO))) == 30
         assert session.end == "unpublished"
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        f"rtmp://127.0.0.1:1/live/{KEY}",
+        f"RTMP://127.0.0.1:1/live?backup=1/{KEY}",
+        f"rtmp://127.0.0.1:1/live/{KEY}?from=us",
+    ],
+)
+def test_no_key_is_published_twice_to_one_place(
+    again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest"])  # of this process nothing is hidden
+    write_item(tmp_path, "film", 60)
+    first = f"rtmp://127.0.0.1:1/live/{KEY}"
+    other = "rtmp://127.0.0.1:1/live/another-key"
+    more = [str(tmp_path / "film"), "--seconds", "1"]
+    assert main(["air", "--to", first, "--to", other, "--to", again, *more]) == 1
+    said = capsys.readouterr().err
+    assert "Destinations 1 and 3 are one and the same" in said
+    assert KEY not in said
+
+
+def test_without_anything_to_play_the_usage_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = ["--to", f"rtmp://127.0.0.1:1/live/{KEY}"]
+    for more in ([], [str(tmp_path), "--programme", str(tmp_path / "file.toml")]):
+        assert main(["air", *to, *more]) == 2
+        assert "--programme FILE.toml" in capsys.readouterr().err
+
+
+def test_two_keys_at_one_host_are_told_apart(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    write_item(tmp_path, "film", 60)
+    to = [f"--to=rtmp://127.0.0.1:1/live/{key}" for key in ("one", "two")]
+    assert main(["air", *to, str(tmp_path / "film"), "--seconds", "0.1", "--json"]) == 1
+    said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert {event["number"] for event in said if event["event"] == "ended"} == {1, 2}
+    assert main(["air", *to, str(tmp_path / "film"), "--seconds", "0.1"]) == 1
+    assert "127.0.0.1:1 (2): Ended" in capfd.readouterr().err

@@ -12,6 +12,7 @@ import os
 import signal
 import ssl
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -87,7 +88,11 @@ def _seconds(text: str) -> Fraction:
 
 def run(args: argparse.Namespace) -> int:
     """Put the programme on air; 0 when it ended as asked somewhere, 1 when it never got there."""
+    if bool(args.items) == (args.programme is not None):
+        sys.stderr.write("playout air: Give either tracks (DIR...) or --programme FILE.toml.\n")
+        return 2
     addresses = _addresses(args)
+    _refuse_one_twice(addresses)
     lists, programme = load_lists(args), load_programme(args)
     tls = _tls(args.ca_file) if any(address.tls for address in addresses) else None
     return asyncio.run(_air(addresses, lists, programme, tls, args))
@@ -126,6 +131,21 @@ def _addresses(args: argparse.Namespace) -> list[Address]:
             advice="Give one --key-file for each --to, in the same order.",
         )
     return [parse_address(url, key) for url, key in zip(urls, keys, strict=True)]
+
+
+def _refuse_one_twice(addresses: list[Address]) -> None:
+    """Two publishers of one key would throw each other out for ever, or garble the broadcast."""
+    known: dict[tuple[str, int, str, str], int] = {}
+    for number, address in enumerate(addresses, start=1):
+        # Ingests take what follows a question mark as parameters of the same stream.
+        app, key = address.app.partition("?")[0].strip("/"), address.key.partition("?")[0]
+        first = known.setdefault((address.host, address.port, app, key), number)
+        if first != number:
+            raise AddressInvalid(
+                f"Destinations {first} and {number} are one and the same: {_name_of(address)} "
+                "with the same stream key.",
+                advice="Name it once, or give one of them a key of its own.",
+            )
 
 
 def _key_in(path: Path) -> str:
@@ -251,15 +271,18 @@ class _Edits:
 
 
 class _Console:
-    """Tells a person, or a program, what the output to `destination` is doing."""
+    """Tells a person, or a program, what the output to destination `number` of `names` is doing."""
 
     def __init__(
-        self, lines: LineWriter, *, as_json: bool, destination: str, is_one_of_many: bool
+        self, lines: LineWriter, *, as_json: bool, names: Sequence[str], number: int
     ) -> None:
         self._lines = lines
         self._json = as_json
-        self._destination = destination
-        self._prefix = f"{destination}: " if is_one_of_many else ""
+        self._destination = destination = names[number - 1]
+        self._number = number
+        self._prefix = f"{destination}: " if len(names) > 1 else ""
+        if names.count(destination) > 1:
+            self._prefix = f"{destination} ({number}): "
         self.was_on_air = False
         self.failure: PlayoutError | None = None
 
@@ -363,7 +386,8 @@ class _Console:
 
     def _say(self, event: str, text: str, *, quiet: bool = False, **values: object) -> None:
         if self._json:
-            said = {"event": event, "text": text, "destination": self._destination, **values}
+            where = {"destination": self._destination, "number": self._number}
+            said = {"event": event, "text": text, **where, **values}
             self._lines.write(json.dumps(said) + "\n")
         elif quiet:
             if sys.stderr.isatty():
@@ -417,14 +441,10 @@ async def _air(
     logging.basicConfig(level=logging.WARNING, handlers=[LineHandler(LineWriter(2))])
     shelf, wheel = Shelf(), Wheel(options.pace.tick, crowd=options.pace.crowd)
     lines = LineWriter(1, notice=_left_out_as_json) if args.json else LineWriter(2)
+    names = [_name_of(address) for address in addresses]
     consoles = [
-        _Console(
-            lines,
-            as_json=args.json,
-            destination=_name_of(address),
-            is_one_of_many=len(addresses) > 1,
-        )
-        for address in addresses
+        _Console(lines, as_json=args.json, names=names, number=number)
+        for number in range(1, len(names) + 1)
     ]
     outputs = [
         Output(address, programme, shelf, console, options=options, wheel=wheel)
