@@ -20,10 +20,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from apps.streaming.models import Node
 from apps.streaming.selectors import output_figures, outputs_overview, pump_figures
 
 _OUTPUT = ("stream", "output", "node")
 _PUMP = ("node", "pump")
+_NAMED = ("node", "name")
 
 _GAUGES = (
     ("output_on_air", "on_air", "1 while the ingest acknowledges what we send."),
@@ -81,18 +83,24 @@ def _each_output(rows: list[dict[str, Any]]) -> Iterator[Metric]:
     yield horizon
 
 
-def _each_pump(pumps: list[tuple[str, str, dict[str, Any]]]) -> Iterator[Metric]:
+def _each_pump(nodes: list[tuple[Node, dict[str, dict[str, Any]]]]) -> Iterator[Metric]:
+    # Labelled by id: machines of one name would give one series twice, and the whole page away.
+    named = GaugeMetricFamily("node_info", "The name of a node that renews.", labels=_NAMED)
     outputs = GaugeMetricFamily("pump_outputs", "Outputs that the pump has.", labels=_PUMP)
     late = HistogramMetricFamily(
         "pump_late_milliseconds", "How late the pump's ticks were.", labels=_PUMP
     )
-    for node, name, figures in pumps:
-        outputs.add_metric([node, name], figures.get("outputs", 0))
-        bounds, counts = figures.get("bounds_ms", ()), figures.get("lateness", ())
-        if counts and len(counts) == len(bounds) + 1:
-            edges = [*(str(float(bound)) for bound in bounds), "+Inf"]
-            # The sum is not known: it would cost an addition per tick.
-            late.add_metric([node, name], list(zip(edges, counts, strict=True)), sum_value=None)
+    for node, pumps in nodes:
+        named.add_metric([node.pk, node.name], 1)
+        for pump, figures in pumps.items():
+            label = [node.pk, pump]
+            outputs.add_metric(label, figures.get("outputs", 0))
+            bounds, counts = figures.get("bounds_ms", ()), figures.get("lateness", ())
+            if counts and len(counts) == len(bounds) + 1:
+                edges = [*(str(float(bound)) for bound in bounds), "+Inf"]
+                # The sum is not known: it would cost an addition per tick.
+                late.add_metric(label, list(zip(edges, counts, strict=True)), sum_value=None)
+    yield named
     yield outputs
     yield late
 

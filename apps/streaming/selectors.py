@@ -1167,10 +1167,8 @@ def output_figures(*, now: datetime | None = None) -> list[dict[str, Any]]:
     ]
 
 
-def pump_figures(*, now: datetime | None = None) -> list[tuple[str, str, dict[str, Any]]]:
-    """Node, pump, and what the pump last said of itself; of nodes that renew."""
+def pump_figures(*, now: datetime | None = None) -> list[tuple[Node, dict[str, dict[str, Any]]]]:
+    """The nodes that renew, each with what its pumps last said of themselves, by name of pump."""
     now = now or timezone.now()
     nodes = Node.objects.filter(last_seen__gt=now - NODE_ALIVE).order_by("name")
-    return [
-        (node.name, name, figures) for node in nodes for name, figures in sorted(node.pumps.items())
-    ]
+    return [(node, dict(sorted(node.pumps.items()))) for node in nodes]

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
 
 from apps.ops import metrics
 from apps.streaming import engine, samples, schedule, stream_manager, tasks
@@ -133,8 +134,22 @@ def test_every_metric_is_explained_and_every_output_is_exposed(ports, outputs):
     labels = f'{{node="n",output="{output.pk}",stream="{output.stream_id}"}}'
     assert f"output_on_air{labels} 1.0" in text
     assert f"output_jumps_total{labels} 2.0" in text
-    assert 'pump_late_milliseconds_bucket{le="5.0",node="one",pump="pump-0"} 6.0' in text
-    assert 'pump_late_milliseconds_bucket{le="+Inf",node="one",pump="pump-0"} 7.0' in text
+    assert 'pump_late_milliseconds_bucket{le="5.0",node="n",pump="pump-0"} 6.0' in text
+    assert 'pump_late_milliseconds_bucket{le="+Inf",node="n",pump="pump-0"} 7.0' in text
+    # The label is the same for outputs and pumps, and one more metric says its name.
+    assert 'node_info{name="one",node="n"} 1.0' in text
+
+
+def test_two_nodes_of_one_name_are_two_and_any_name_can_be_read(ports, outputs):
+    name = 'a "machine"\\\nof ours'
+    for node in ("n", "m"):
+        engine.register_node(node=node, name=name, version="1", capacity_mbps=0)
+        engine.record_pumps(node, {"pump-0": {"outputs": 1, "bounds_ms": [1], "lateness": [2, 3]}})
+    Node.objects.update(last_seen=timezone.now())
+    families = list(text_string_to_metric_families(metrics.exposition().decode()))
+    samples = [sample for family in families for sample in family.samples]
+    assert len({(s.name, *sorted(s.labels.items())) for s in samples}) == len(samples)
+    assert {s.labels["name"] for s in samples if s.name == "node_info"} == {name}
 
 
 def test_reading_them_costs_the_same_for_one_output_and_for_many(
