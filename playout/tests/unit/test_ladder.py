@@ -214,16 +214,58 @@ def test_when_all_is_deleted_what_is_mapped_goes_on(make, heard):
     assert {name for name, _, _ in runs(sent.contents[9])} == {"a"}
 
 
+@pytest.mark.parametrize("at_ms", [1000, 1250, 1500, 1750])
 @pytest.mark.parametrize("kind", ["video", "audio"])
-def test_an_index_that_is_cut_short_ends_neither_the_process_nor_the_session(make, heard, kind):
+def test_an_index_that_is_cut_short_ends_neither_the_process_nor_the_session(
+    make, heard, kind, at_ms
+):
     a, b = make("a", 300), make("b", 300)
     sent = feed_of(programme(a, b), heard)
-    sent.play(1000)
+    sent.play(at_ms)
     os.truncate(Path(a.video) / f"{kind}.index", 0)
     sent.play(25_000)
     sent.check_cadence()
     assert type(heard["told"][0].error) in (TrackCorrupt, TrackNotFound)
     assert sent.contents[9][300:310] == [f"b:{n}" for n in range(10)]
+
+
+@pytest.mark.parametrize("frames", [90, 300, 900])
+def test_files_that_are_written_over_are_opened_anew_and_not_read_through_the_old_index(
+    make, heard, frames
+):
+    a, b, other = make("a", 300), make("b", 300), make("other", frames)
+    sent = feed_of(programme(a, b), heard)
+    sent.play(1250)
+    for file in sorted(Path(other.video).iterdir()):
+        # Into the same file, which is what `cp` does; a shorter one ends before what is mapped.
+        shutil.copyfile(file, Path(a.video) / file.name)
+    sent.play(9_000)
+    sent.check_cadence()
+    shown = runs(sent.contents[9])
+    taken = shown[0][2]
+    key = -(-taken // GOP) * GOP
+    if frames < 300:
+        assert shown[1:] == [("b", 0, len(sent.contents[9]) - taken)]
+        assert heard["told"][0].error.code == "track.disagree"
+    else:
+        assert shown[1:3] == [("b", 0, key - taken), ("other", key, len(sent.contents[9]) - key)]
+
+
+def test_whatever_asks_about_a_track_whose_index_is_gone_is_answered(make, heard):
+    a, b = make("a", 300), make("b", 300)
+    plan = programme(a, b)
+    sent = feed_of(plan, heard)
+    sent.play(8_000)
+    feed = sent.feed
+    assert len(feed.upcoming(1 << 20, 10_000)) == 4
+    for kind in TrackKind:
+        os.truncate(Path(a.video) / f"{kind.value}.index", 0)
+        os.truncate(Path(b.video) / f"{kind.value}.index", 0)
+    assert feed.upcoming(1 << 20, 10_000) == []
+    assert feed.next_key == 300
+    assert feed.sent_before(1000) <= feed.opening_frame
+    feed.end_at(290)
+    feed.replace_programme(replace(plan, versions=(*plan.versions, Version(2, 270, (b,)))))
 
 
 def test_a_track_that_is_prepared_again_is_taken_when_it_comes_round(make, heard, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 
 import pytest
@@ -65,6 +66,18 @@ def test_a_cut_that_comes_too_late_changes_nothing_that_was_sent(track):
     assert lane.retimed == {}
     lane.resize(12)
     assert all(message >= 11 for message in lane.retimed)
+
+
+def test_pictures_shown_at_other_times_are_sent_without_a_look_at_a_file_that_is_cut_short(track):
+    lane = Lane(TrackKind.VIDEO, track.description.rate, 0)
+    lane.enter(track, 0, 0, 20)
+    assert lane.retimed
+    # From here on, whoever reads the mapping himself ends the process.
+    os.truncate(track.directory / "video.track", 0)
+    out: list = []
+    lane.emit(20, out)
+    heads = [buffer for buffer in out if isinstance(buffer, bytes)]
+    assert {len(head) for head in heads[1:]} == {13}
 
 
 @pytest.mark.parametrize("origin_ms", [0, 67, -5])

@@ -39,9 +39,7 @@ INTERLEAVE_MS = 125
 shorter ones make each send dearer, and receivers look further ahead than that."""
 _SPARE_MS = 12
 """A tick that comes so late has no run more for it."""
-_LOOK_MS = 1000
-"""So often the file system is asked whether an index was cut short: asking is a call of its own,
-and who follows the rules replaces files as a whole."""
+_LONGEST_TAKE_MS = 1000
 _RETIMED_MS = 400
 """Pictures whose time of showing is changed come no further before the end of their stretch."""
 _FILL_AUDIO_FRAMES = 86
@@ -139,7 +137,6 @@ class Feed:
         self.ended = False
         """No pictures are left."""
         self.sent_until_ms = 0
-        self._look_ms = 0
         self.joins = 0
         """Items that followed another within this feed."""
         self._before: tuple[int, int | None, bytes, int | None, bytes, int] = (
@@ -171,7 +168,10 @@ class Feed:
     def next_key(self) -> int:
         """The first frame not taken yet at which another session could begin."""
         lane = self._video
-        key = lane.track.key_at_or_after(lane.next) if lane.track is not None else None
+        track = lane.track
+        key = None
+        if track is not None and track.is_intact():
+            key = track.key_at_or_after(lane.next)
         return lane.end if key is None else min(lane.start + key, lane.end)
 
     @property
@@ -233,6 +233,7 @@ class Feed:
             self.programme.epoch_ns, self.programme.video_rate, self.programme.audio_rate,
         ):  # fmt: skip
             raise ProgrammeError("Another time line needs another session.")
+        self._look_at_tracks()
         was_radio, self.programme = self.programme.is_radio, programme
         if self._shown is None:
             return
@@ -261,7 +262,7 @@ class Feed:
         end_ms = self.sent_until_ms
         while unsent_bytes > 0:
             # The last `take` is known; those before it are held to have been like it.
-            begin_ms = end_ms - (took_ms if 0 < took_ms <= _LOOK_MS else INTERLEAVE_MS)
+            begin_ms = end_ms - (took_ms if 0 < took_ms <= _LONGEST_TAKE_MS else INTERLEAVE_MS)
             ends = _ends_of_runs(begin_ms, end_ms)
             for begin, end in reversed([*itertools.pairwise([begin_ms, *ends])]):
                 sounds = self._audio.taken(begin, end)
@@ -540,7 +541,7 @@ class Feed:
             ready = _ready(track, 0, min(item.frames, track.frames), goes_on=False)
             if ready:
                 return self._filled(placement, track, item, rung, frame, ready, until, reason)
-        if self._good is not None:
+        if self._good is not None and self._good.track.is_intact():
             # Its files are gone, but what is mapped can be sent.
             track, item = self._good.track, self._good.item
             ready = _ready(track, 0, min(item.frames, track.frames), goes_on=False)
@@ -800,13 +801,13 @@ class Feed:
         if (
             pictures is None
             or sounds is None
+            or not pictures.is_intact()
+            or not sounds.is_intact()
             or pictures.blocks.missing is not video.missing
             or sounds.blocks.missing is not audio.missing
             or pictures.is_partial
             or sounds.is_partial
-            or until_ms >= self._look_ms
         ):
-            self._look_ms = until_ms + _LOOK_MS
             self._look_at_tracks()
         if (
             until_ms <= video.end_ms
@@ -840,8 +841,7 @@ class Feed:
             track = lane.track
             if track is None:
                 continue
-            if track.index_size() < track.index_bytes:
-                # Cut short: reading on would end the process.
+            if not track.is_intact():
                 self._shelf.forget(track)
                 self._drop(lane)
             elif track.is_partial:
@@ -940,9 +940,10 @@ class Feed:
             window_ms = max(window_ms, int(window_bytes / pictures.bytes_per_ms))
         until_ms = self.sent_until_ms + window_ms
         for lane in (self._video, self._audio):
-            if lane.track is not None and lane.next < lane.track.frames:
+            track = lane.track
+            if track is not None and lane.next < track.frames and track.is_intact():
                 begin, end = lane.next, max(lane.next, lane.index_at(until_ms))
-                found.append((lane.track, lane.track.offsets[begin], lane.track.offsets[end]))
+                found.append((track, track.offsets[begin], track.offsets[end]))
             if lane.end_ms < until_ms:
                 ahead = self._ahead(lane.kind, lane.end, until_ms - lane.end_ms)
                 if ahead is not None:
@@ -952,7 +953,12 @@ class Feed:
     def _ahead(self, kind: TrackKind, at: int, span_ms: int) -> tuple[Track, int, int] | None:
         """The stretch of the programme's track that begins on frame `at`; None for none."""
         found = self._following.get(kind)
-        if found is None or found[0] is not self.programme or found[1] != at:
+        if (
+            found is None
+            or found[0] is not self.programme
+            or found[1] != at
+            or not found[2].is_intact()
+        ):
             opened = self._open_ahead(kind, at)
             if opened is None:
                 return None

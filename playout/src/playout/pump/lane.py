@@ -59,8 +59,10 @@ class Lane:
         self.late = 0
         """Milliseconds by which what was sent last is behind `last_ms`, after the patches."""
         self.patches: dict[int, int] = {}
-        self.retimed: dict[int, int] = {}
-        """Composition times of pictures that would be shown behind the end of the stretch."""
+        self.retimed: dict[int, bytes] = {}
+        """Heads, up to their composition times, of pictures that would be shown behind the end of
+        the stretch. They are made when it is known: by the time they are sent, the file may be
+        shorter."""
         self.left: _Left | None = None
         """What was taken of the stretch before this one."""
         self.missing: frozenset[int] = NONE_MISSING
@@ -118,7 +120,7 @@ class Lane:
         self.end_ms = self.origin_ms + frame_ms(end, self.rate)
         self.retimed = self._retimed()
 
-    def _retimed(self) -> dict[int, int]:
+    def _retimed(self) -> dict[int, bytes]:
         """What to do with the last pictures when a group is cut short.
 
         Pictures are sent in the order of decoding. Of a group that ends too soon, one or two would
@@ -130,8 +132,8 @@ class Lane:
             self.kind is not TrackKind.VIDEO
             or track is None
             or not self.next < stop < track.frames
+            or not track.is_intact()
             or track.is_key(stop)
-            or track.index_size() < track.index_bytes
         ):
             return {}
         reorder, key = track.description.reorder_frames, track.key_at_or_before(stop)
@@ -144,7 +146,9 @@ class Lane:
         late = sorted((m for m in shown if shown[m] >= stop), key=lambda m: shown[m])
         empty = [place for place in range(max(key, stop - reorder - 1), stop) if place not in taken]
         return {
-            message: frame_ms(place + reorder, self.rate) - track.timestamps[message]
+            message: track.retimed_head(
+                message, frame_ms(place + reorder, self.rate) - track.timestamps[message]
+            )
             for message, place in zip(late, empty, strict=False)
             if message >= self.next
         }
@@ -175,8 +179,8 @@ class Lane:
         if self.track is not None and self.next > self.first:
             stretches.append(_Left(self.track, self.start, self.base_ms, self.first, self.next))
         for track, start, base_ms, first, end in stretches:
-            if track.index_size() < track.index_bytes:
-                continue  # cut short: reading it would end the process
+            if not track.is_intact():
+                continue
             times, offsets = track.timestamps, track.offsets
             is_known = is_known or base_ms + times[first] < until_ms
             begin = bisect_left(times, from_ms - base_ms, first, end)
@@ -228,16 +232,11 @@ class Lane:
                 begin = offsets[patched]
                 if begin > at:
                     out.append(data[at:begin])
-                at = begin + packetiser.PATCH_BYTES
-                delta = self.patches.pop(patched, None)
-                head = bytes(data[begin:at]) if delta is None else self._head(delta)
-                composition = self.retimed.pop(patched, None)
-                if composition is not None:
-                    at = begin + packetiser.COMPOSITION_AT
-                    head += bytes(data[begin + packetiser.PATCH_BYTES : at])
-                    head += composition.to_bytes(3, "big")
-                    at += 3
+                head, delta = self.retimed.pop(patched, b""), self.patches.pop(patched, None)
+                if delta is not None:
+                    head = self._head(delta) + head[packetiser.PATCH_BYTES :]
                 out.append(head)
+                at = begin + len(head)
         out.append(data[at : offsets[end]])
         self.last_ms = self.base_ms + track.timestamps[end - 1]
         self.next = end

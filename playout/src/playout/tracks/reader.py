@@ -53,9 +53,9 @@ class Track:
         self._data_size, self._data_bytes = data.size, len(data)
         self.is_partial = False
         """Blocks of it may come and go while it plays."""
-        self.index_size = index.size
-        """Asks the file system how many bytes the index has now; reading past them would crash."""
-        self.index_bytes = len(index)
+        self._index_size, self._index_bytes = index.size, len(index)
+        self._digest_now = view[-DIGEST_BYTES:]
+        self._digest = bytes(self._digest_now)
 
     @classmethod
     def open(cls, directory: Path, kind: TrackKind) -> Track:
@@ -98,6 +98,14 @@ class Track:
         """Number of messages."""
         return self.layout.messages
 
+    def is_intact(self) -> bool:
+        """Whether the index is still the one that was mapped; ask before anything is looked up.
+
+        One that was cut short ends the process that reads on, and one that was written over leads
+        to other bytes of the track than there are messages.
+        """
+        return self._index_size() >= self._index_bytes and self._digest_now == self._digest
+
     def slice(self, first: int, end: int) -> memoryview:
         """The bytes of messages `first` up to but not including `end`."""
         return self.data[self.offsets[first] : self.offsets[end]]
@@ -112,6 +120,15 @@ class Track:
             return None
         at = self.offsets[message] + packetiser.COMPOSITION_AT
         return int.from_bytes(self.data[at : at + 3], "big")
+
+    def retimed_head(self, message: int, composition_ms: int) -> bytes:
+        """The bytes at the head of a picture, up to and including another composition time.
+
+        Ask only for a picture whose `composition_ms` is known.
+        """
+        begin = self.offsets[message]
+        head = bytes(self.data[begin : begin + packetiser.COMPOSITION_AT])
+        return head + composition_ms.to_bytes(3, "big")
 
     def key_at_or_before(self, frame: int) -> int:
         """The number of the last key frame not after `frame`."""
