@@ -73,10 +73,55 @@ def test_a_changed_byte_is_found_although_there_is_a_stamp(place: Path, prefetch
     flip(place / "video.track", (4 << 20) + 77)
     assert judge(prefetch, track) == {1}
     assert prefetch.bad_blocks == 1
-    # Mended in place, it may be sent again once somebody says which blocks are here.
-    flip(place / "video.track", (4 << 20) + 77)
-    track.blocks.missing = frozenset()
+
+
+def test_a_block_that_is_mended_in_place_is_sent_again(place: Path, prefetch) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    file, first, third = place / "video.track", 77, (8 << 20) + 77
+    flip(file, first)
+    flip(file, third)
+    assert judge(prefetch, track) == {0, 2}
+    flip(file, first)
+    assert judge(prefetch, track, 5 << 20, 6 << 20) == {0, 2}, "not before it is verified"
+    assert judge(prefetch, track) == {2}
+    flip(file, third)
     assert judge(prefetch, track) == frozenset()
+
+
+def test_a_file_that_is_its_old_self_again_after_a_cut_is_sent_again(place: Path, prefetch) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    file = place / "video.track"
+    content = file.read_bytes()
+    os.truncate(file, 5 << 20)
+    assert judge(prefetch, track, 0, 1000) == {1, 2, 3}
+    file.write_bytes(content)
+    assert judge(prefetch, track) == frozenset()
+
+
+def test_a_directory_that_is_moved_away_before_it_was_looked_at_and_back_is_sent_again(
+    place: Path, prefetch
+) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    away = place.rename(place.with_name("away"))
+    assert judge(prefetch, track) == frozenset(range(4))
+    away.rename(place)
+    assert judge(prefetch, track) == frozenset()
+
+
+def test_a_mended_block_that_is_not_here_stays_left_out(place: Path, prefetch) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    track.is_partial, track.blocks.missing = True, frozenset({1})
+    flip(place / "video.track", 77)
+    assert judge(prefetch, track) == {0, 1}
+    flip(place / "video.track", 77)
+    # Whoever keeps the list of blocks says when it is complete.
+    assert judge(prefetch, track) == {0, 1}
+
+
+def test_a_track_whose_index_was_written_over_is_left_out(place: Path, prefetch) -> None:
+    track = Track.open(place, TrackKind.VIDEO)
+    (place / "video.index").write_bytes(b"")
+    assert judge(prefetch, track) == frozenset(range(4))
 
 
 def test_only_what_is_sent_soon_is_read(place: Path, prefetch) -> None:

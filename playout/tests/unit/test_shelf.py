@@ -28,6 +28,19 @@ def test_a_track_that_was_prepared_again_is_opened_anew(tmp_path):
     assert old.body(0)[2:] == b"x"
 
 
+def test_a_track_with_bad_blocks_is_opened_anew_when_another_file_has_come_in_its_place(tmp_path):
+    shelf, where = Shelf(), write(tmp_path)
+    bad = shelf.track(where, TrackKind.AUDIO)
+    bad.blocks.missing = frozenset({0})
+    assert shelf.track(where, TrackKind.AUDIO) is bad
+    file = tmp_path / "audio.track"
+    (tmp_path / "copy").write_bytes(file.read_bytes())
+    file.unlink()
+    assert shelf.track(where, TrackKind.AUDIO) is bad, "what is mapped can still be sent"
+    (tmp_path / "copy").rename(file)
+    assert shelf.track(where, TrackKind.AUDIO).blocks.missing == frozenset()
+
+
 def test_a_deleted_track_is_gone(tmp_path):
     shelf, where = Shelf(), write(tmp_path)
     shelf.track(where, TrackKind.AUDIO)

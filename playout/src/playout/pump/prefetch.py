@@ -26,6 +26,7 @@ import logging
 import mmap
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -85,6 +86,8 @@ class _File:
     identity: Identity
     good: set[int] = field(default_factory=set)
     bad: frozenset[int] = NONE_MISSING
+    doubtful: frozenset[int] = NONE_MISSING
+    """They were bad before the file was written to again, and are left out until verified."""
     is_stamped: bool = False
     read: dict[int, int] = field(default_factory=dict)
     """When each part was read, in monotonic nanoseconds."""
@@ -175,6 +178,8 @@ class Prefetch:
         self._disks: dict[int, _Disk] = {}
         self._disk_of: OrderedDict[str, _Disk] = OrderedDict()
         self._files: OrderedDict[int, tuple[Track, _File]] = OrderedDict()
+        self._lost: weakref.WeakSet[Track] = weakref.WeakSet()
+        """All of their blocks are left out, since their files could not be opened."""
         self._lock = threading.Lock()
         self._buffers = threading.local()
 
@@ -243,15 +248,24 @@ class Prefetch:
 
     def _judge(self, track: Track, begin: int, end: int, fresh: int) -> None:
         """Advise, compare and verify."""
+        if not track.is_intact():
+            self._mark(track, frozenset(range(track.layout.blocks)), "has another index by now")
+            return
         file = self._file(track)
         if file is None:
+            self._lost.add(track)
             self._mark(track, frozenset(range(track.layout.blocks)), "cannot be opened any more")
             return
+        if track in self._lost:
+            # Its directory was moved away for a while.
+            self._lost.discard(track)
+            file.doubtful, file.is_stamped = frozenset(range(track.layout.blocks)), False
         now = identity_of(os.fstat(file.descriptor))
         if now != file.identity:
             # Somebody wrote into it: nothing that was verified counts any more.
             file.identity, file.is_stamped = now, False
             file.good.clear()
+            file.doubtful |= file.bad
             file.bad = NONE_MISSING
         size = track.layout.block_bytes
         if now.size < track.layout.data_bytes:
@@ -266,6 +280,7 @@ class Prefetch:
             for block in range(begin // size, min(-(-end // size), track.layout.blocks)):
                 if block not in file.good and block not in file.bad:
                     self._verify(track, file, block)
+        self._heal(track, file)
         if file.bad - track.blocks.missing:
             self._mark(track, file.bad, "has changed since it was written")
 
@@ -291,7 +306,7 @@ class Prefetch:
                     self._mark(track, file.bad, f"cannot be read ({error.strerror})")
 
     def _verify(self, track: Track, file: _File, block: int) -> None:
-        if block in track.blocks.missing:
+        if block in track.blocks.missing and block not in file.doubtful:
             return  # not here yet: whoever fetches it verifies it
         with self._reading(track):
             is_good = self._is_good(track, file, block)
@@ -318,6 +333,14 @@ class Prefetch:
         return got == length and (
             hashlib.sha256(buffer[:length]).digest() == track.block_hash(block)
         )
+
+    def _heal(self, track: Track, file: _File) -> None:
+        """Let blocks be sent again that were bad and are good by now."""
+        healed = file.doubtful & file.good
+        file.doubtful -= healed | file.bad
+        if healed and not track.is_partial:
+            track.blocks.missing = (track.blocks.missing - healed) or NONE_MISSING
+            log.warning("%s is mended: %d of its blocks are sent again.", _name(track), len(healed))
 
     def _mark(self, track: Track, bad: frozenset[int], why: str) -> None:
         fresh = bad - track.blocks.missing

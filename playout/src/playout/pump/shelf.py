@@ -18,6 +18,7 @@ KEPT = 1024
 class _Open:
     track: Track
     identity: tuple[int, int, int]
+    data: tuple[int, int, int]
     have: tuple[int, int, int] = (0, 0, 0)
     """The map of blocks as it was when last read."""
 
@@ -43,9 +44,10 @@ class Shelf:
         key = (directory, kind)
         identity = _identity(directory, f"{kind.value}.index")
         found = self._open.get(key)
-        if found is None or found.identity != identity:
+        if found is None or found.identity != identity or _is_mended(found):
             self._open.pop(key, None)
-            found = _Open(Track.open(Path(directory), kind), identity)
+            data = _identity(directory, f"{kind.value}.track")
+            found = _Open(Track.open(Path(directory), kind), identity, data)
             self._open[key] = found
             if len(self._open) > self._kept:
                 self._open.popitem(last=False)
@@ -88,6 +90,15 @@ class Shelf:
 
 
 _NOWHERE = (0, 0, 0)
+
+
+def _is_mended(opened: _Open) -> bool:
+    """Whether another file has come in the place of one of which blocks were found bad."""
+    track = opened.track
+    if not track.blocks.missing or track.is_partial:
+        return False
+    now = _identity(str(track.directory), f"{track.kind.value}.track")
+    return now != _NOWHERE and now[:2] != opened.data[:2]
 
 
 def _identity(directory: str, name: str) -> tuple[int, int, int]:
