@@ -1,7 +1,8 @@
 """What `manage.py up` settles before Django reads its settings: a complete data directory.
 
 Its `.env` has two parts: secrets, written once, and addresses of the embedded services, written
-again whenever a remembered port is taken or the directory has moved.
+again whenever a remembered port is taken or the directory has moved. What an operator adds is kept,
+also where it was put at the end of the file.
 """
 
 from __future__ import annotations
@@ -41,6 +42,16 @@ YOUTUBE_API_BASE={base}
 YOUTUBE_WATCH_BASE={base}/watch?v=
 """
 """The client that every simulator knows; its secret opens nothing else."""
+_MANAGED_NAMES = frozenset(
+    (
+        "REDIS_URL",
+        "CELERY_BROKER_URL",
+        "INGEST_SIMULATOR_URL",
+        "INGEST_SIMULATOR_HTTP",
+        "DESTINATION_ALLOWLIST",
+        *(line.partition("=")[0] for line in _GOOGLE.splitlines()),
+    )
+)
 _MANAGED = "# Below: addresses of the embedded services, kept up to date by `make up`.\n"
 
 
@@ -81,11 +92,22 @@ def _write_env(data_dir: Path, *, has_google: bool) -> None:
             secret_key=secrets.token_urlsafe(48),
             field_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         )
+    theirs = [line for line in managed.splitlines() if line.strip() and not _is_managed(line)]
+    if theirs:
+        kept = kept.rstrip("\n") + "\n" + "\n".join(theirs) + "\n"
     has_google = has_google or "GOOGLE_CLIENT_ID=" in kept
     addresses = _addresses(data_dir, managed, simulates_google=not has_google)
     content = kept.rstrip("\n") + "\n\n" + _MANAGED + addresses
     if content != known:
         _write_privately(env_file, content)
+
+
+def _is_managed(line: str) -> bool:
+    name = line.partition("=")[0].strip()
+    if name.startswith("GOOGLE_CLIENT_"):
+        # Any other client is one that the operator brought.
+        return line in _GOOGLE.splitlines()
+    return name in _MANAGED_NAMES
 
 
 def socket_path(data_dir: Path) -> Path:

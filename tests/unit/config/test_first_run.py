@@ -48,6 +48,24 @@ def test_what_the_operator_added_stays(tmp_path):
     assert values(tmp_path)["LOG_LEVEL"] == "DEBUG"
 
 
+def test_what_the_operator_added_at_the_end_stays(tmp_path):
+    first_run.settle({"DATA_DIR": str(tmp_path)})
+    before = values(tmp_path)
+    with (tmp_path / ".env").open("a") as file:
+        file.write("# ours\nEMAIL_URL=smtp://mail.example.org\n")
+    for _ in range(2):
+        first_run.settle({"DATA_DIR": str(tmp_path)})
+        assert values(tmp_path) == before | {"EMAIL_URL": "smtp://mail.example.org"}
+    text = (tmp_path / ".env").read_text()
+    assert (text.count("EMAIL_URL"), text.count("# ours"), text.count("# Below")) == (1, 1, 1)
+    with (tmp_path / ".env").open("a") as file:
+        file.write("GOOGLE_CLIENT_ID=mine\n")
+    first_run.settle({"DATA_DIR": str(tmp_path)})
+    found = values(tmp_path)
+    assert found["GOOGLE_CLIENT_ID"] == "mine"
+    assert "YOUTUBE_API_BASE" not in found
+
+
 def test_youtube_is_simulated_until_somebody_brings_a_client(tmp_path):
     first_run.settle({"DATA_DIR": str(tmp_path)})
     found = values(tmp_path)
