@@ -148,10 +148,13 @@
     for (const file of files) add(file);
   }
 
-  input.addEventListener("change", () => {
+  function takeChosen() {
     addAll(input.files);
     input.value = "";
-  });
+  }
+  input.addEventListener("change", takeChosen);
+  // On a slow line files can be chosen before this script has come.
+  if (input.files.length) takeChosen();
 
   const drop = form.querySelector("[data-drop]");
   let depth = 0;

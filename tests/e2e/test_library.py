@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import Installation
 
@@ -63,6 +63,21 @@ def test_an_upload_goes_on_after_the_page_was_left(slowly: Page, tmp_path: Path)
     expect(row).to_contain_text("not a kind of media")
     expect(row).to_have_count(1)
     assert min(offsets) >= 8 << 20
+
+
+def test_files_chosen_before_the_script_has_come_are_uploaded_too(
+    page: Page, tmp_path: Path
+) -> None:
+    note = tmp_path / "early.txt"
+    note.write_text("not media")
+    sign_up(page, "early@example.org")
+    held: list[Route] = []
+    page.route("**/upload*.js", lambda route: held.append(route))
+    page.goto("/library/", wait_until="commit")
+    page.set_input_files("#upload-files", note)
+    assert held
+    held[0].continue_()
+    expect(page.locator(".asset-row")).to_contain_text("Cannot be used", timeout=60_000)
 
 
 def test_a_cancelled_upload_leaves_nothing(
