@@ -115,3 +115,38 @@ async def test_the_session_stays_and_no_damaged_byte_is_sent(
     else:
         # What was mapped is still there, whatever its name leads to by now.
         assert not any(name.startswith("second") for name in shown)
+
+
+async def test_what_an_edit_brings_is_verified_before_it_is_sent(
+    tracks: list[Track], tmp_path: Path
+) -> None:
+    damaged = make(tmp_path, "damaged", 5)
+    known = digests([*tracks, damaged])
+    with (damaged.directory / "video.track").open("r+b") as file:
+        file.seek(20 * PICTURE_BYTES)
+        file.write(b"\0" * 100)
+    plan = tmp_path / "plan.toml"
+
+    def write(*items: Track) -> None:
+        paths = [item.directory for item in items]
+        plan.write_text("loop = true\n" + "".join(f"[[items]]\npath = '{p}'\n" for p in paths))
+
+    write(tracks[0])
+    async with RecordingSink() as sink:
+        air = Air(sink.url(KEY), [], "--programme", f"{plan}", "--at", "key", "--seconds", "10")
+        try:
+            while not air.events("on_air"):
+                await asyncio.sleep(0.1)
+            # Just after a look ahead, and long before the next one.
+            await asyncio.sleep(1.5)
+            write(damaged, tracks[1])
+            async with asyncio.timeout(30):
+                while air.is_running:
+                    await asyncio.sleep(0.1)
+        finally:
+            air.close()
+        (session,) = sink.of(KEY)
+        shown = [known.get(arrival.digest, "damaged bytes") for arrival in session.media()]
+    assert air.events("edited"), air.text
+    assert not any(name.startswith("damaged") and "audio" not in name for name in shown)
+    assert any(name.startswith("second video") for name in shown), air.text

@@ -228,6 +228,9 @@ class Output:
         """Follow new versions of the same programme; raises `ProgrammeError` for another one."""
         if self._feed is not None:
             self._feed.replace_programme(programme)
+        if self._session is not None:
+            # An edit leaves less time than there may be until the next look.
+            self._session.look_ahead()
         self.programme = programme
 
     # -- life -------------------------------------------------------------------------------

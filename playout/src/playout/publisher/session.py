@@ -290,6 +290,11 @@ class Session:
         self.gives_way_at = frame
         return True
 
+    def look_ahead(self) -> None:
+        """Have read and verified what is sent next, now that it is something else."""
+        if self._read_ahead is not None and self._ticking:
+            self._read_ahead.look(self._feed)
+
     @property
     def was_accepted(self) -> bool:
         """Whether the ingest has said yes to the key."""
