@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
-from playout.testing import air_simulation, control_simulation, simulate
+from playout.testing import air_simulation, control_simulation, lab, simulate, soak
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,27 @@ def test_what_would_prove_nothing_is_wrong_usage(
         simulate.main(senseless)
     assert ended.value.code == 2
     assert senseless[1] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "senseless"),
+    [
+        (soak.main, ["--hours", "0"]),
+        (soak.main, ["--hours", "nan"]),
+        (soak.main, ["--streams", "0"]),
+        (lab.main, ["--at-once", "0"]),
+    ],
+)
+@pytest.mark.timeout(20)
+def test_neither_soak_nor_lab_takes_what_would_prove_nothing(
+    command: Callable[[Sequence[str]], int],
+    senseless: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command(senseless)
+    assert ended.value.code == 2
+    assert senseless[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

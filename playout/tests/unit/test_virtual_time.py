@@ -135,3 +135,12 @@ def test_work_for_a_thread_runs_in_the_loop_and_takes_the_time_it_is_given() -> 
     answer, took = run(main())
     assert answer == 42
     assert took == pytest.approx(1.5, abs=1e-6)
+
+
+def test_neither_passing_nor_sleeping_goes_back() -> None:
+    clock = VirtualClock()
+    before = clock.boottime_ns()
+    for pass_time in (clock.advance, clock.sleep):
+        with pytest.raises(ValueError, match="-1 ns"):
+            pass_time(-1)
+    assert clock.boottime_ns() == before

@@ -554,6 +554,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    if options.at_once < 1:
+        parser.error(f"--at-once is {options.at_once}; it must be 1 or more")
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     findings = asyncio.run(measure(options.only or list(SCENARIOS), at_once=options.at_once))
     if options.json:

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import random
 import signal
@@ -174,6 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--streams", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
+    if not 0 < options.hours < math.inf:
+        parser.error(f"--hours is {options.hours:g}; it must be more than 0")
+    if options.streams < 1:
+        parser.error(f"--streams is {options.streams}; it must be 1 or more")
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     found = asyncio.run(soak(streams=options.streams, hours=options.hours, seed=options.seed))
     print(json.dumps(found.summary(), indent=2))

@@ -72,7 +72,12 @@ class VirtualClock:
         self._monotonic_ns += ns
 
     def sleep(self, ns: int) -> None:
-        """Suspend the machine: `ns` pass for everybody but the monotonic clock."""
+        """Suspend the machine: `ns` pass for everybody but the monotonic clock.
+
+        Raises `ValueError` for a step back.
+        """
+        if ns < 0:
+            raise ValueError(f"Nobody sleeps for {ns} ns.")
         self._slept_ns += ns
 
     def step_wall(self, ns: int) -> None:
