@@ -251,6 +251,21 @@ def test_files_that_are_written_over_are_opened_anew_and_not_read_through_the_ol
         assert shown[1:3] == [("b", 0, key - taken), ("other", key, len(sent.contents[9]) - key)]
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.25])
+def test_of_a_file_that_is_cut_short_no_zeros_are_sent(make, heard, kept):
+    a, b = make("a", 300), make("b", 300)
+    sent = feed_of(programme(a, b), heard)
+    sent.play(1000)
+    file = Path(a.video) / "video.track"
+    os.truncate(file, int(file.stat().st_size * kept) + 100)
+    sent.play(9_000)
+    sent.check_cadence()
+    taken = runs(sent.contents[9])[0][2]
+    assert runs(sent.contents[9])[1][:2] == ("b", 0)
+    assert taken == 30
+    assert heard["told"][0].error.code == "track.corrupt"
+
+
 def test_whatever_asks_about_a_track_whose_index_is_gone_is_answered(make, heard):
     a, b = make("a", 300), make("b", 300)
     plan = programme(a, b)

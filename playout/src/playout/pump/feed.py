@@ -40,6 +40,8 @@ shorter ones make each send dearer, and receivers look further ahead than that."
 _SPARE_MS = 12
 """A tick that comes so late has no run more for it."""
 _LONGEST_TAKE_MS = 1000
+_NEAR_MESSAGES = 128
+"""More than is taken at once, at any rate: a file must reach so far behind what comes next."""
 _RETIMED_MS = 400
 """Pictures whose time of showing is changed come no further before the end of their stretch."""
 _FILL_AUDIO_FRAMES = 86
@@ -803,6 +805,8 @@ class Feed:
             or sounds is None
             or not pictures.is_intact()
             or not sounds.is_intact()
+            or not pictures.reaches(video.next + _NEAR_MESSAGES)
+            or not sounds.reaches(audio.next + _NEAR_MESSAGES)
             or pictures.blocks.missing is not video.missing
             or sounds.blocks.missing is not audio.missing
             or pictures.is_partial
@@ -841,7 +845,7 @@ class Feed:
             track = lane.track
             if track is None:
                 continue
-            if not track.is_intact():
+            if not (track.is_intact() and track.reaches(lane.next + _NEAR_MESSAGES)):
                 self._shelf.forget(track)
                 self._drop(lane)
             elif track.is_partial:

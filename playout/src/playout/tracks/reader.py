@@ -107,6 +107,13 @@ class Track:
         """
         return self._index_size() >= self._index_bytes and self._digest_now[0] == self._digest
 
+    def reaches(self, message: int) -> bool:
+        """Whether the file is still long enough for all that comes before `message`.
+
+        One that was cut short reads as zeros up to the end of a page, before it fails.
+        """
+        return self._data_size() >= self.offsets[min(message, self.layout.messages)]
+
     def slice(self, first: int, end: int) -> memoryview:
         """The bytes of messages `first` up to but not including `end`."""
         return self.data[self.offsets[first] : self.offsets[end]]
