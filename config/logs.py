@@ -66,7 +66,11 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
 
 
 def configure(config: dict[str, Any]) -> None:
-    """What Django calls with `LOGGING`."""
+    """What Django calls with `LOGGING`; a worker calls it once more."""
+    for name, wanted in config["loggers"].items():
+        if "filters" in wanted:
+            # `dictConfig` takes handlers away, but adds each filter to those of the last time.
+            logging.getLogger(name).filters.clear()
     logging.config.dictConfig(config)
     structlog.configure(
         processors=[
