@@ -265,3 +265,18 @@ async def test_a_reset_by_one_end_reaches_the_other() -> None:
             while not echo.ended or proxy.connected:
                 await asyncio.sleep(0.01)
         assert echo.ended == ["reset"]
+
+
+async def test_after_a_reset_by_one_end_nothing_of_the_connection_is_left_waiting() -> None:
+    async with through() as (proxy, _, reader, writer):
+        await ask(reader, writer, b"hello")
+        far = writer.get_extra_info("socket")
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            while proxy.connected:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        # One that waits at a closed socket keeps its number from whoever gets it next.
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert {name for name in names if name.startswith("proxy")} == {"proxy accepts"}

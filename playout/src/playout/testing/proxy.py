@@ -158,19 +158,23 @@ class _Connection:
         self.ways = (_Way(proxy, near, far, up=True), _Way(proxy, far, near, up=False))
         self.task: asyncio.Task[None] | None = None
         self.hung_up = asyncio.Event()
+        self._is_reset = False
 
     async def run(self) -> None:
         """Pass bytes until both directions are over, or until `hung_up`."""
         loop = asyncio.get_running_loop()
-        passing = asyncio.gather(*(way.run() for way in self.ways))
+        ways = [loop.create_task(way.run(), name="proxy passes") for way in self.ways]
+        passing = asyncio.gather(*ways)
         hung_up = loop.create_task(self.hung_up.wait(), name="proxy hangs up")
         first: list[asyncio.Future[Any]] = [passing, hung_up]
         try:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         finally:
             hung_up.cancel()
-            passing.cancel()
-            ended = await asyncio.gather(*first, return_exceptions=True)
+            # Each by itself: where one has failed, `passing` is over and cancels the other no more.
+            for way in ways:
+                way.cancel()
+            ended = await asyncio.gather(*first, *ways, return_exceptions=True)
         if self.hung_up.is_set():
             await asyncio.gather(*(end_in_order(end) for end in self.ends))
         elif isinstance(ended[0], OSError):
@@ -185,7 +189,9 @@ class _Connection:
 
     def reset(self) -> None:
         self.linger_not()
-        if self.task is not None:
+        # Cancelled once more, it would not wait for its ways to end.
+        if self.task is not None and not self._is_reset:
+            self._is_reset = True
             self.task.cancel()
 
 
