@@ -47,6 +47,13 @@ async def through() -> AsyncIterator[
     await asyncio.sleep(0.02)
 
 
+def break_off(writer: asyncio.StreamWriter) -> None:
+    """End our side by a TCP reset."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> float:
     """Seconds until `data` has come back."""
     began = time.monotonic()
@@ -258,9 +265,7 @@ async def test_a_fault_that_it_cannot_cause_is_refused(senseless: dict[str, obje
 async def test_a_reset_by_one_end_reaches_the_other() -> None:
     async with through() as (proxy, echo, reader, writer):
         await ask(reader, writer, b"hello")
-        sock = writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+        break_off(writer)
         async with asyncio.timeout(5):
             while not echo.ended or proxy.connected:
                 await asyncio.sleep(0.01)
@@ -270,9 +275,7 @@ async def test_a_reset_by_one_end_reaches_the_other() -> None:
 async def test_after_a_reset_by_one_end_nothing_of_the_connection_is_left_waiting() -> None:
     async with through() as (proxy, _, reader, writer):
         await ask(reader, writer, b"hello")
-        far = writer.get_extra_info("socket")
-        far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+        break_off(writer)
         async with asyncio.timeout(5):
             while proxy.connected:
                 await asyncio.sleep(0.01)
