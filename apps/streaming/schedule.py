@@ -471,8 +471,22 @@ def skip(programme: Programme, part: Part, *, at_frame: int) -> Edit:
     return _edit(programme, edits.skip(programme, at_frame=at_frame))
 
 
-def jump(programme: Programme, part: Part, *, item_id: str, at: At, at_frame: int) -> Edit:
-    """Go on with another item of the list, and from there in its order."""
+def jump(
+    programme: Programme, part: Part, *, item_id: str, at: At, at_frame: int, now_ns: int
+) -> Edit:
+    """Go on with another item of the list, and from there in its order.
+
+    What begins by itself between `now_ns` and `at_frame` is not begun a second time.
+    """
+    on = _stretch(programme, part, at_frame)
+    now_frame = frame_at_ns(now_ns - programme.epoch_ns, _rate(programme, part))
+    if on is not None and on.entry.id == item_id and now_frame < on.start == on.begin <= at_frame:
+        same = (
+            _edit(programme, sounds=edits.kept_sound(programme, at_frame=at_frame))
+            if part == SOUND
+            else _edit(programme, edits.kept(programme, at_frame=at_frame))
+        )
+        return replace(same, at=due_at(programme, on.begin, part), title=on.entry.title)
     place = place_of(programme, part, item_id, at_frame=at_frame, at=at)
     if place is None:
         raise NothingToChange
@@ -611,9 +625,10 @@ def place_of(
 ) -> tuple[int, int, int] | None:
     """Version, position and cycle at which an item plays next, from `at_frame` on.
 
-    The list is the one that is on air then, or the one that was already asked to replace it. A
-    shuffled list is followed into its next cycle. None when the list does not hold the item, such
-    as one that was swapped for another a moment ago, or that waits behind a pause.
+    The list is the one that is on air then, or the one that was already asked to replace it; what
+    is to play once counts too. A shuffled list is followed into its next cycle. None when none of
+    them holds the item, such as one of a list that was swapped for another a moment ago, or that
+    waits behind a pause.
     """
     versions: tuple[Version | SoundVersion, ...]
     if part == SOUND:

@@ -87,7 +87,7 @@ def skip_item(request: HttpRequest, stream_id: UUID, body: Skip) -> Status[Any]:
     refusals=[REFUSED],
 )
 def jump_to_item(request: HttpRequest, stream_id: UUID, body: Jump) -> Status[Any]:
-    """Go on with another item of the playlist on air, and from there in its order."""
+    """Go on with another item of the playlist on air, or bring forward what is to play next."""
     return _edited(
         request,
         stream_id,

@@ -77,11 +77,15 @@ def jump(
     at: schedule.At = "key",
     by: User | None = None,
 ) -> Edited:
-    """Go on with another item of the list. Raises `EditRefused`."""
+    """Go on with another item of the list, or bring forward what is to play once.
+
+    Raises `EditRefused`.
+    """
     return _edit(
         stream, part, by, "stream.jumped", "Another item was chosen.",
         lambda _s, programme, frame: schedule.jump(
-            programme, part, item_id=item_id, at=at, at_frame=frame
+            programme, part, item_id=item_id, at=at, at_frame=frame,
+            now_ns=schedule.to_ns(timezone.now()),
         ),
     )  # fmt: skip
 

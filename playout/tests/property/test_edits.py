@@ -226,12 +226,43 @@ def test_a_jump_finds_its_list_behind_what_plays_once_and_none_that_was_given_up
     )
     assert [v.n for v in edits.jumpable(swapped, at_frame=70)] == [2]
     first = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
-    assert [v.n for v in edits.jumpable(first, at_frame=70)] == [3]
+    assert [v.n for v in edits.jumpable(first, at_frame=70)] == [3, 2]
     ends = programme("a", loop=False)
     last = edits.appended(ends, edits.play_next(ends, at_frame=10, item=ITEMS["x"]))
     assert [v.n for v in edits.jumpable(last, at_frame=70)] == [2, 1]
     to = edits.jump(last, at_frame=70, entry=0, version=1)
     assert (to[0].items, to[0].effective_from) == (ends.versions[0].items, 120)
+
+
+def test_a_jump_brings_forward_what_is_to_play_once_and_what_follows_it():
+    line = programme()
+    for name in "xd":
+        line = edits.appended(line, edits.play_next(line, at_frame=10, item=ITEMS[name]))
+    assert [name for name, _, _ in shown(line, 0, 900)] == ["a", "d", "x", "b", "c"]
+    numbers = {v.items[0].id: v.n for v in edits.jumpable(line, at_frame=70)[1:]}
+    for name, rest in (("d", ["d", "x", "b"]), ("x", ["x", "b", "c"])):
+        for at, begin in (("key", 120), ("item", 300)):
+            versions = edits.jump(line, at_frame=70, entry=0, at=at, version=numbers[name])
+            after = shown(edits.appended(line, versions), 0, 1000)
+            assert after[0] == ("a", 0, begin), (name, at)
+            assert [each for each, _, _ in after[1:4]] == rest, (name, at)
+
+
+def test_a_jump_to_what_plays_once_while_it_plays_begins_it_again():
+    line = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
+    once = edits.jumpable(line, at_frame=310)[-1]
+    after = edits.appended(line, edits.jump(line, at_frame=310, entry=0, version=once.n))
+    assert shown(after, 0, 700) == [("a", 0, 300), ("x", 0, 60), ("x", 0, 130), ("b", 0, 210)]
+
+
+def test_what_is_kept_leaves_no_trace():
+    line = edits.appended(programme(), edits.play_next(programme(), at_frame=10, item=ITEMS["x"]))
+    for at in (20, 130, 310, 500):
+        after = edits.appended(line, edits.kept(line, at_frame=at))
+        assert after != line
+        for frame in range(0, 1500, 7):
+            one, other = placement_at(line, frame), placement_at(after, frame)
+            assert (one.item, one.start) == (other.item, other.start)
 
 
 def test_sounds_are_skipped_and_swapped_in_the_middle():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import transaction
 from django.utils import timezone
 
 from apps.streaming import schedule, selectors, stream_manager
@@ -120,6 +123,69 @@ def test_jumping_goes_on_from_there(on_air, playlist):
     c = playlist.items.get(asset__title="C")
     stream_manager.jump(stream=on_air, item_id=str(c.pk))
     assert plays(on_air, 3) == [("A", 0), ("C", 10), ("A", 20)]
+
+
+def test_what_is_to_play_once_can_be_jumped_to(on_air, workspace, clock):
+    clock.shift(-5)
+    extra = prepare(make_asset(workspace, "News"), seconds=4)
+    stream_manager.play_next(stream=on_air, asset=extra)
+    assert plays(on_air, 3) == [("A", 0), ("News", 10), ("B", 14)]
+    edited = stream_manager.jump(stream=on_air, item_id=str(extra.pk))
+    assert edited.title == "News"
+    assert plays(on_air, 4) == [("A", 0), ("News", 4), ("B", 8), ("C", 18)]
+    stream_manager.undo(stream=on_air, version=edited.version)
+    assert plays(on_air, 3) == [("A", 0), ("News", 10), ("B", 14)]
+
+
+def test_what_begins_by_itself_before_anything_may_change_is_not_begun_twice(
+    on_air, playlist, workspace, clock
+):
+    clock.shift(2)  # 8 s into A: B begins before anything may change
+    edited = stream_manager.jump(
+        stream=on_air, item_id=str(playlist.items.get(asset__title="B").pk)
+    )
+    assert (edited.title, edited.at) == ("B", on_air.timeline_epoch + timedelta(seconds=10))
+    assert plays(on_air, 3) == [("A", 0), ("B", 10), ("C", 20)]
+    clock.shift(-7)
+    extra = prepare(make_asset(workspace, "News"), seconds=4)
+    stream_manager.play_next(stream=on_air, asset=extra)
+    clock.shift(7)
+    edited = stream_manager.jump(stream=on_air, item_id=str(extra.pk))
+    assert plays(on_air, 4) == [("A", 0), ("News", 10), ("B", 14), ("C", 24)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_row_of_what_comes_can_be_jumped_to(on_air, playlist, workspace, clock, seed):
+    choice = random.Random(seed)
+    other = listing(workspace, "X", "Y", seconds=7)
+    extras = [prepare(make_asset(workspace, title), seconds=5) for title in ("News", "Weather")]
+    for _ in range(6):
+        clock.shift(choice.uniform(0.5, 9))
+        match choice.randrange(4):
+            case 0 | 1:
+                stream_manager.play_next(stream=on_air, asset=choice.choice(extras))
+            case 2:
+                at = choice.choice(["item", "key"])
+                wanted = choice.choice([playlist, other])
+                stream_manager.swap_playlist(stream=on_air, playlist=wanted, at=at)
+            case _:
+                with contextlib.suppress(EditRefused):
+                    stream_manager.skip(stream=on_air)
+        rows = schedule.coming(
+            programme(on_air), "pictures", now_ns=schedule.to_ns(timezone.now()), count=6
+        )
+        for row in rows[1:]:
+            with transaction.atomic():
+                edited = stream_manager.jump(stream=on_air, item_id=row.item_id)
+                assert edited.title == row.title
+                assert [title for title, _ in plays(on_air, 4)].count(row.title)
+                transaction.set_rollback(True)
+
+
+def test_what_is_on_air_can_be_begun_again(on_air, playlist, clock):
+    clock.shift(-5)
+    stream_manager.jump(stream=on_air, item_id=str(playlist.items.get(asset__title="A").pk))
+    assert plays(on_air, 3) == [("A", 0), ("A", 4), ("B", 14)]
 
 
 def test_jumping_to_what_is_not_in_the_list_is_refused(on_air):

@@ -82,19 +82,28 @@ def jump(
 ) -> tuple[Version, ...]:
     """Go on with position `entry` of the order that is on air then, in `cycle` or the same one.
 
-    With `version`, the number of one of `jumpable`, the list is that of this version.
+    With `version`, the number of one of `jumpable`, the list is that of this version. What plays
+    only once is brought forward, and followed by what was to follow it.
     """
-    step = gop_frames(programme) if at == "key" else 0
-    return _jump(programme.versions, at_frame, step, entry, cycle, version)
+    gop = gop_frames(programme)
+    return _jump(programme.versions, at_frame, at, gop, entry, cycle, version)
 
 
 def jumpable(programme: Programme, *, at_frame: int, at: At = "key") -> tuple[Version, ...]:
     """The versions whose lists can be jumped into from `at_frame` on, the first choice first.
 
-    That is the list that will be the last one, and behind what only plays once the one before.
-    A list that was given up belongs to neither.
+    That is the list that will be the last one, and behind what only plays once the one before;
+    then what is to play once. A list that was given up belongs to none of these.
     """
     return _jumpable(programme.versions, at_frame, gop_frames(programme) if at == "key" else 0)
+
+
+def kept(programme: Programme, *, at_frame: int) -> tuple[Version, ...]:
+    """All that is to come from the first key frame on, as it is: an edit that leaves no trace."""
+    boundary = _boundary(programme.versions, at_frame, gop_frames(programme))
+    if boundary is None:
+        return ()
+    return _shifted(programme.versions, boundary, boundary, gop_frames(programme))
 
 
 def play_next(programme: Programme, *, at_frame: int, item: Item) -> tuple[Version, ...]:
@@ -220,8 +229,7 @@ def jump_sound(
     version: int | None = None,
 ) -> tuple[SoundVersion, ...]:
     """Go on with position `entry` of the sounds, at once or where the current one ends."""
-    step = 1 if at == "key" else 0
-    return _jump(programme.sound_versions, at_frame, step, entry, cycle, version)
+    return _jump(programme.sound_versions, at_frame, at, 1, entry, cycle, version)
 
 
 def jumpable_sounds(
@@ -229,6 +237,12 @@ def jumpable_sounds(
 ) -> tuple[SoundVersion, ...]:
     """`jumpable` for the sound; frames are AAC frames."""
     return _jumpable(programme.sound_versions, at_frame, 1 if at == "key" else 0)
+
+
+def kept_sound(programme: Programme, *, at_frame: int) -> tuple[SoundVersion, ...]:
+    """`kept` for the sound; frames are AAC frames."""
+    boundary = _boundary(programme.sound_versions, at_frame, 1)
+    return () if boundary is None else _shifted(programme.sound_versions, boundary, boundary, 1)
 
 
 def play_sound_next(
@@ -342,20 +356,26 @@ def _jumpable(versions: Sequence[V], at_frame: int, step: int) -> tuple[V, ...]:
     lists: list[V] = []
     for version in reversed(versions[found.index :]):
         lists.append(version)
-        if version.loop or len(version.entries) > 1:
+        if not _is_single(version):
             break
+    # What is on already comes last: it is to be begun again only when nothing else is meant.
+    on, *coming = versions[found.index :]
+    for version in [*coming, on]:
+        if _is_single(version) and version not in lists:
+            lists.append(version)
     return tuple(lists)
 
 
 def _jump(
     versions: Sequence[V],
     at_frame: int,
-    step: int,
+    at: At,
+    gop: int,
     entry: int,
     cycle: int | None,
     number: int | None = None,
 ) -> tuple[V, ...]:
-    boundary = _boundary(versions, at_frame, step)
+    boundary = _boundary(versions, at_frame, gop if at == "key" else 0)
     if boundary is None:
         return ()
     found = find(versions, boundary) or find(versions, boundary - 1)
@@ -367,7 +387,13 @@ def _jump(
         found = find(versions, versions[after].effective_from) or found
     version = versions[found.index]
     if number is not None:
-        version = next((v for v in versions if v.n == number), version)
+        index = next((i for i, v in enumerate(versions) if v.n == number), found.index)
+        version = versions[index]
+        if _is_single(version) and index + 1 < len(versions):
+            start = version.effective_from - version.offset
+            behind = list(versions[index:])
+            behind[0] = replace(version, effective_from=start, offset=0)
+            return _shifted(behind, start, boundary, gop, _next(versions))
     if not 0 <= entry < version.orders.plays:
         raise ProgrammeError(f"Version {version.n} has no position {entry} to jump to.")
     return (
@@ -426,10 +452,15 @@ def _behind_what_plays_once(versions: Sequence[V], index: int) -> int:
     while (
         index + 1 < len(versions)
         and not versions[index].loop
-        and (versions[index].orders.plays == 1 or _begins_at_join(versions, index + 1))
+        and (_is_single(versions[index]) or _begins_at_join(versions, index + 1))
     ):
         index += 1
     return index
+
+
+def _is_single(version: Version | SoundVersion) -> bool:
+    """Whether it is one entry that plays once, such as that of "play next"."""
+    return not version.loop and version.orders.plays == 1
 
 
 def _runs_out(version: V) -> int | None:
