@@ -38,6 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             implementation.add_arguments(sub)
             sub.set_defaults(run=implementation.run)
     args = parser.parse_args(given)
+    for place, word in enumerate(given, start=1):
+        is_option = word.startswith("--") and "--" not in given[:place]
+        if not word or (is_option and word.partition("=")[1:] == ("=", "")):
+            # The empty name of a file would stand for the folder that we are in.
+            which = f"{word[:-1]} has an empty value" if word else f"argument {place} is empty"
+            commands.choices[args.command].error(
+                f"{which}; leave it out, or look whether a variable is set"
+            )
     try:
         status: int = args.run(args)
     except PlayoutError as error:

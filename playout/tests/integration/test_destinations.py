@@ -90,5 +90,5 @@ def test_keys_and_destinations_must_go_together(tracks: list[Track], tmp_path: P
     file = tmp_path / "key"
     file.write_text("only-one")
     air = Air(["rtmp://127.0.0.1:1/a", "rtmp://127.0.0.1:1/b"], tracks, f"--key-file={file}")
-    assert air.wait(seconds=15) == 1
+    assert air.wait(seconds=15) == 2
     assert "2 destinations and 1 stream keys" in air.text

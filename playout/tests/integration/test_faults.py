@@ -373,7 +373,7 @@ def test_a_senseless_address_ends_at_once_and_says_why(
     url: str, words: str, start: Callable[..., Air]
 ) -> None:
     air = start(url)
-    assert air.wait(seconds=10) == 1
+    assert air.wait(seconds=10) == 2
     assert words in air.text
     assert KEY not in air.text
 

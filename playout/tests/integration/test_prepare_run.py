@@ -483,7 +483,7 @@ def test_the_command_explains_why_it_failed(
     assert status == 1
     assert json.loads(printed.out)["error"]["code"] == "source.not_media"
     assert "Upload a video or audio file" in printed.err
-    assert run_command(str(path), "--profile", "nope", "--out", str(tmp_path / "o")) == 1
+    assert run_command(str(path), "--profile", "nope", "--out", str(tmp_path / "o")) == 2
     assert "no profile called" in capsys.readouterr().err
 
 

@@ -122,7 +122,7 @@ def test_no_key_is_published_twice_to_one_place(
     first = f"rtmp://127.0.0.1:1/live/{KEY}"
     other = "rtmp://127.0.0.1:1/live/another-key"
     more = [str(tmp_path / "film"), "--seconds", "1"]
-    assert main(["air", "--to", first, "--to", other, "--to", again, *more]) == 1
+    assert main(["air", "--to", first, "--to", other, "--to", again, *more]) == 2
     said = capsys.readouterr().err
     assert "Destinations 1 and 3 are one and the same" in said
     assert KEY not in said

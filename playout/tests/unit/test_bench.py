@@ -112,7 +112,19 @@ def test_the_options_are_those_of_the_reference() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [("--streams", "0"), ("--seconds", "0"), ("--unique-media", "-1"), ("--streams", "many")],
+    [
+        ("--streams", "0"),
+        ("--seconds", "0"),
+        ("--unique-media", "-1"),
+        ("--streams", "many"),
+        ("--seconds", "nan"),
+        ("--seconds", "soon"),
+        ("--unique-media", "infG"),
+        ("--unique-media", "nanG"),
+        ("--unique-media", "1e400G"),
+        ("--unique-media", "G"),
+        ("--receiver-chunk-size", "99999999"),
+    ],
 )
 def test_senseless_options_are_wrong_usage(
     wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]
@@ -120,7 +132,9 @@ def test_senseless_options_are_wrong_usage(
     with pytest.raises(SystemExit) as ended:
         parse(*wrong)
     assert ended.value.code == 2
-    assert wrong[0] in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert wrong[0] in said
+    assert "invalid _" not in said
 
 
 def test_streams_share_out_the_copies_of_the_media() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from playout.bench.density import DensityOptions, measure_density
 from playout.bench.receiver import SMALLEST_CHUNK
+from playout.rtmp.chunks import MAX_CHUNK_SIZE
 
+_Number = TypeVar("_Number", int, float)
 _UNITS = {"k": 10**3, "m": 10**6, "g": 10**9}
 
 
@@ -33,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="distinct media in all (such as 12G), forgotten by the page cache before the run",
     )  # fmt: skip
     density.add_argument(
-        "--receiver-chunk-size", type=_count, default=SMALLEST_CHUNK, metavar="BYTES",
+        "--receiver-chunk-size", type=_chunk_size, default=SMALLEST_CHUNK, metavar="BYTES",
         help="chunks that the receiver announces, which ffmpeg adopts and the pump does not "
         "(default: %(default)s, which is RTMP's own; YouTube is known to announce 256)",
     )  # fmt: skip
@@ -41,14 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = _number(text, int)
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
 
 
+def _chunk_size(text: str) -> int:
+    value = _count(text)
+    if value > MAX_CHUNK_SIZE:
+        raise argparse.ArgumentTypeError(f"must be no more than {MAX_CHUNK_SIZE}")
+    return value
+
+
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = _number(text, float)
     if not 1 <= value <= 86_400:
         raise argparse.ArgumentTypeError("must be between 1 and 86400")
     return value
@@ -56,10 +67,17 @@ def _seconds(text: str) -> float:
 
 def _bytes(text: str) -> int:
     unit = _UNITS.get(text[-1:].lower(), 1)
-    value = int(float(text[:-1]) * unit) if unit > 1 else int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
-    return value
+    value = _number(text[:-1], float) * unit if unit > 1 else _number(text, int)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes, such as 12G")
+    return int(value)
+
+
+def _number(text: str, kind: Callable[[str], _Number]) -> _Number:
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number that fits here") from None
 
 
 def run(args: argparse.Namespace) -> int:

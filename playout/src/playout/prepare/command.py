@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from playout.errors import PlayoutError, PrepareCancelled
+from playout.errors import PlayoutError, PrepareCancelled, UnknownProfile
 from playout.lines import printable
 from playout.media import VideoProfile, video_profile
 from playout.prepare.plan import PRESETS, PrepareOptions
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prepare; exit status 1 with a message when that fails or is interrupted."""
+    """Prepare; exit status 1 with a message when that fails or is interrupted, 2 for no profile."""
     options = PrepareOptions(preset=args.preset, normalise_loudness=not args.no_loudness)
     bar = _bar(sys.stderr)
     try:
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             _print({"error": {"code": error.code, "message": str(error)}})
         sys.stderr.write(f"{error}\n")
-        return 1
+        return 2 if isinstance(error, UnknownProfile) else 1
     except KeyboardInterrupt:
         _end_line(bar)
         if args.json:

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from playout.errors import PlayoutError
+from playout.errors import PlayoutError, UnknownProfile
 from playout.media import video_profile
 from playout.probe.describe import describe
 from playout.probe.run import probe
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the file is; exit status 1 when it cannot be used."""
+    """Print what the file is; exit status 1 when it cannot be used, 2 for a profile unknown."""
     try:
         profile = video_profile(args.profile)
         info = probe(args.file, stills=args.file.suffix.lower() in SUFFIXES)
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             _print({"error": {"code": error.code, "message": str(error)}})
         sys.stderr.write(f"{error}\n")
-        return 1
+        return 2 if isinstance(error, UnknownProfile) else 1
     report = describe(info, profile)
     if args.json:
         _print({"media": info.to_json(), "report": report.to_json()})

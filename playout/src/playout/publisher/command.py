@@ -87,12 +87,20 @@ def _seconds(text: str) -> Fraction:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Put the programme on air; 0 when it ended as asked somewhere, 1 when it never got there."""
+    """Put the programme on air; 0 when it ended as asked somewhere, 1 when it never got there.
+
+    2 when the destinations are none, or do not go together.
+    """
     if bool(args.items) == (args.programme is not None):
         sys.stderr.write("playout air: Give either tracks (DIR...) or --programme FILE.toml.\n")
         return 2
-    addresses = _addresses(args)
-    _refuse_one_twice(addresses)
+    keys = _keys(args)
+    try:
+        addresses = _addresses(args.to, keys)
+        _refuse_one_twice(addresses)
+    except AddressInvalid as error:
+        sys.stderr.write(f"playout air: {error}\n")
+        return 2
     lists, programme = load_lists(args), load_programme(args)
     tls = _tls(args.ca_file) if any(address.tls for address in addresses) else None
     return asyncio.run(_air(addresses, lists, programme, tls, args))
@@ -111,17 +119,21 @@ def _tls(ca_file: str | None) -> ssl.SSLContext:
         ) from error
 
 
-def _addresses(args: argparse.Namespace) -> list[Address]:
-    """Where to publish, each with its key; raises `AddressInvalid` when they do not go together."""
-    urls: list[str] = args.to
+def _keys(args: argparse.Namespace) -> list[str] | None:
+    """The keys that come beside the addresses; raises `AddressInvalid` for a file that is none."""
     if args.key_fd is not None:
         with os.fdopen(args.key_fd) as file:
-            keys = file.read().split("\n")
-    elif args.key_file:
-        keys = [_key_in(path) for path in args.key_file]
-    elif os.environ.get(KEY_VARIABLE):
-        keys = os.environ[KEY_VARIABLE].split("\n")
-    else:
+            return file.read().split("\n")
+    if args.key_file:
+        return [_key_in(path) for path in args.key_file]
+    if os.environ.get(KEY_VARIABLE):
+        return os.environ[KEY_VARIABLE].split("\n")
+    return None
+
+
+def _addresses(urls: list[str], keys: list[str] | None) -> list[Address]:
+    """Where to publish, each with its key; raises `AddressInvalid` when they do not go together."""
+    if keys is None:
         found = [parse_address(url) for url in urls]
         _hide_keys(urls, [address.key for address in found])
         return found
