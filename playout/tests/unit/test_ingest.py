@@ -297,7 +297,7 @@ class TestTheCommand:
         command.add_arguments(parser)
         args = parser.parse_args(["--listen", "127.0.0.1:0", "--record", str(file)])
         assert command.run(args) == 1
-        assert f"nothing can be recorded in {file}" in capsys.readouterr().err
+        assert f"nothing can be recorded in {file}: a file is in its way" in capsys.readouterr().err
 
 
 def test_openings_of_a_running_stream_read_on_without_a_gap() -> None:

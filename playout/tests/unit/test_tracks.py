@@ -172,6 +172,28 @@ def test_it_says_where_a_track_is_missing(tmp_path):
         Track.open(tmp_path, TrackKind.AUDIO)
 
 
+@pytest.mark.parametrize("name", ["film.mp4", "film.mp4/under"])
+def test_a_file_where_a_folder_is_meant_is_called_one(tmp_path, name):
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    with pytest.raises(
+        TrackNotFound, match=r"film\.mp4.* leads to a file, .* Prepare it into"
+    ) as found:
+        Track.open(tmp_path / name, TrackKind.VIDEO)
+    assert "Errno" not in str(found.value)
+
+
+def test_why_a_track_cannot_be_opened_is_said_in_words(tmp_path):
+    with pytest.raises(TrackCorrupt, match=r"cannot be opened: File name too long\. Prepare"):
+        Track.open(tmp_path / ("n" * 300), TrackKind.VIDEO)
+
+
+def test_a_name_that_is_not_text_is_said_all_the_same(tmp_path):
+    with pytest.raises(TrackNotFound) as found:
+        Track.open(tmp_path / "b\udcff\n", TrackKind.VIDEO)
+    str(found.value).encode()
+    assert "\n" not in str(found.value)
+
+
 def test_blocks_are_hashed_one_by_one(tmp_path):
     write_video(tmp_path, frames=12, size=900_000)
     track = Track.open(tmp_path, TrackKind.VIDEO)

@@ -74,8 +74,10 @@ def run(args: argparse.Namespace) -> int:
         try:
             args.record.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            is_file = isinstance(error, FileExistsError | NotADirectoryError)
+            reason = "a file is in its way" if is_file else error.strerror
             sys.stderr.write(
-                f"playout ingest: nothing can be recorded in {args.record}: {error.strerror}.\n"
+                f"playout ingest: nothing can be recorded in {args.record}: {reason}.\n"
             )
             return 1
     try:

@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right
 from pathlib import Path
 
 from playout.errors import TrackCorrupt, TrackNotFound, TrackVersionUnsupported
+from playout.lines import printable
 from playout.media import TrackKind
 from playout.tracks import packetiser
 from playout.tracks.format import DIGEST_BYTES, Description, Layout, decode_layout
@@ -65,28 +66,35 @@ class Track:
         Raises `TrackNotFound`, `TrackCorrupt` or `TrackVersionUnsupported`. The blocks are not
         read: see `verify`.
         """
+        shown = printable(str(directory))
         if sys.byteorder != "little":
             raise TrackVersionUnsupported("Tracks are mapped as they are, in little-endian order.")
         try:
             index = _map(directory / f"{kind.value}.index")
             data = _map(directory / f"{kind.value}.track")
         except FileNotFoundError as error:
-            raise TrackNotFound(f"There is no {kind.value} track in {directory}.") from error
+            raise TrackNotFound(f"There is no {kind.value} track in {shown}.") from error
+        except NotADirectoryError as error:
+            raise TrackNotFound(
+                f"{shown} leads to a file, not to a folder of tracks.",
+                advice="Prepare it into a folder, and name that one.",
+            ) from error
         except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is empty"
             raise TrackCorrupt(
-                f"The {kind.value} track in {directory} cannot be opened: {error}."
+                f"The {kind.value} track in {shown} cannot be opened: {reason}."
             ) from error
         try:
             layout = decode_layout(memoryview(index))
         except TrackCorrupt as error:
-            raise TrackCorrupt(f"{error.args[0]} It is in {directory}.") from error
+            raise TrackCorrupt(f"{error.args[0]} It is in {shown}.") from error
         if len(data) != layout.data_bytes:
             raise TrackCorrupt(
-                f"The {kind.value} track in {directory} has {len(data)} bytes "
+                f"The {kind.value} track in {shown} has {len(data)} bytes "
                 f"instead of {layout.data_bytes}."
             )
         if layout.description.kind is not kind:
-            raise TrackCorrupt(f"The {kind.value} track in {directory} holds something else.")
+            raise TrackCorrupt(f"The {kind.value} track in {shown} holds something else.")
         return cls(directory, layout, index, data)
 
     @property
