@@ -35,6 +35,17 @@ def shown(programme, since, until):
     return found
 
 
+def shown_whole(programme, since, until):
+    """The same, with each play told once however many versions it goes through."""
+    found = []
+    for name, first, frames in shown(programme, since, until):
+        if found and found[-1][0] == name and found[-1][1] + found[-1][2] == first:
+            found[-1] = (name, found[-1][1], found[-1][2] + frames)
+        else:
+            found.append((name, first, frames))
+    return found
+
+
 def test_a_skip_goes_on_with_the_next_item_at_the_next_key_frame():
     after = edits.appended(programme(), edits.skip(programme(), at_frame=100))
     assert shown(after, 0, 800) == [("a", 0, 120), ("b", 0, 240), ("c", 0, 440)]
@@ -309,6 +320,23 @@ EDITS = st.lists(
 )
 
 
+def change(line, kind, at, items, seed):
+    match kind:
+        case "skip":
+            return edits.skip(line, at_frame=at)
+        case "jump":
+            return edits.jump(line, at_frame=at, entry=0)
+        case "next":
+            return edits.play_next(line, at_frame=at, item=items[0])
+        case "swap" | "swap-key":
+            cut = "key" if kind == "swap-key" else "item"
+            return edits.swap(line, at_frame=at, items=items, at=cut)
+        case "follow":
+            return edits.follow(line, at_frame=at, items=items)
+        case _:
+            return edits.follow(line, at_frame=at, items=items, seed=seed)
+
+
 @given(NAMES, EDITS)
 def test_any_edits_leave_a_line_without_a_hole_cut_at_key_frames_only(names, wanted):
     line, now = programme(names), 0
@@ -317,20 +345,7 @@ def test_any_edits_leave_a_line_without_a_hole_cut_at_key_frames_only(names, wan
         at = now + 90
         items = [ITEMS[name] for name in new]
         before = shown(line, 0, at)
-        match kind:
-            case "skip":
-                versions = edits.skip(line, at_frame=at)
-            case "jump":
-                versions = edits.jump(line, at_frame=at, entry=0)
-            case "next":
-                versions = edits.play_next(line, at_frame=at, item=items[0])
-            case "swap" | "swap-key":
-                cut = "key" if kind == "swap-key" else "item"
-                versions = edits.swap(line, at_frame=at, items=items, at=cut)
-            case "follow":
-                versions = edits.follow(line, at_frame=at, items=items)
-            case _:
-                versions = edits.follow(line, at_frame=at, items=items, seed=wait)
+        versions = change(line, kind, at, items, wait)
         line = edits.appended(line, versions)
         # Nothing changes sooner than it may.
         assert shown(line, 0, at) == before
@@ -342,6 +357,32 @@ def test_any_edits_leave_a_line_without_a_hole_cut_at_key_frames_only(names, wan
         cut = first + frames
         assert first % GOP == 0
         assert cut % GOP == 0 or cut == ITEMS[name].frames
+
+
+@given(NAMES, EDITS, EDITS)
+@example("a", [], [("skip", 0, "a"), ("next", 0, "x")])
+def test_what_was_undone_before_it_began_leaves_no_trace_in_later_edits(names, first, wanted):
+    line, at = programme(names), 90
+    for kind, wait, new in first:
+        at += wait
+        items = [ITEMS[name] for name in new]
+        line = edits.appended(line, change(line, kind, at, items, wait))
+    edited = line
+    for kind, wait, new in wanted:
+        at += wait
+        items = [ITEMS[name] for name in new]
+        versions = change(edited, kind, at, items, wait)
+        if versions:
+            since = versions[0].effective_from
+            before, after = edited.versions, edits.appended(edited, versions)
+            undone = edits.undo(after, before=before, since=since, at_frame=at)
+            edited = edits.appended(after, undone)
+        assert shown_whole(edited, 0, at + 3000) == shown_whole(line, 0, at + 3000)
+        assert len({v.n for v in edited.versions}) == len(edited.versions)
+        one, other = (
+            edits.appended(each, change(each, kind, at, items, wait)) for each in (line, edited)
+        )
+        assert shown_whole(one, 0, at + 3000) == shown_whole(other, 0, at + 3000)
 
 
 SOUND_EDITS = st.lists(

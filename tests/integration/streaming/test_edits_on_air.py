@@ -332,6 +332,37 @@ def test_an_edit_undone_before_it_began_is_no_join_in_what_comes(on_air, clock, 
         assert plays(on_air, 4) == before
 
 
+def test_an_edit_undone_before_it_began_changes_nothing_of_the_next_edit(
+    on_air, workspace, playlist, clock
+):
+    clock.shift(-5)  # 1 s into A; key frames are 2 s apart
+    extra = prepare(make_asset(workspace, "News"), seconds=4)
+    other = listing(workspace, "X")
+    edited = stream_manager.skip(stream=on_air)
+    stream_manager.undo(stream=on_air, version=edited.version)
+    for edit, wanted in (
+        (lambda: stream_manager.skip(stream=on_air), [("A", 0), ("B", 4)]),
+        (
+            lambda: stream_manager.play_next(stream=on_air, asset=extra),
+            [("A", 0), ("News", 10), ("B", 14)],
+        ),
+        (
+            lambda: stream_manager.swap_playlist(stream=on_air, playlist=other),
+            [("A", 0), ("X", 10)],
+        ),
+        (
+            lambda: stream_manager.remove_item(
+                playlist=playlist, item_id=playlist.items.get(asset__title="B").pk
+            ),
+            [("A", 0), ("C", 10)],
+        ),
+    ):
+        with transaction.atomic():
+            edit()
+            assert plays(on_air, len(wanted)) == wanted
+            transaction.set_rollback(True)
+
+
 def test_undoing_a_swap_brings_the_playlist_back(on_air, workspace, playlist):
     edited = stream_manager.swap_playlist(
         stream=on_air, playlist=listing(workspace, "X"), at="item"

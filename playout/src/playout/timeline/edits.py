@@ -100,24 +100,17 @@ def jumpable(programme: Programme, *, at_frame: int, at: At = "key") -> tuple[Ve
 
 def kept(programme: Programme, *, at_frame: int) -> tuple[Version, ...]:
     """All that is to come from the first key frame on, as it is: an edit that leaves no trace."""
-    boundary = _boundary(programme.versions, at_frame, gop_frames(programme))
-    if boundary is None:
-        return ()
-    return _shifted(programme.versions, boundary, boundary, gop_frames(programme))
+    return _kept(programme.versions, at_frame, gop_frames(programme))
 
 
 def play_next(programme: Programme, *, at_frame: int, item: Item) -> tuple[Version, ...]:
     """Play `item` once where the item that shows `at_frame` ends; then go on as before."""
-    boundary = _boundary(programme.versions, at_frame, 0)
+    versions, gop = _plain(programme.versions), gop_frames(programme)
+    boundary = _boundary(versions, at_frame, 0)
     if boundary is None:
         return ()
     once = Version(_next(programme.versions), boundary, (item,), loop=False)
-    return (
-        once,
-        *_shifted(
-            programme.versions, boundary, boundary + item.frames, gop_frames(programme), once.n + 1
-        ),
-    )
+    return (once, *_shifted(versions, boundary, boundary + item.frames, gop, once.n + 1))
 
 
 def swap(
@@ -138,7 +131,7 @@ def swap(
     ends it.
     """
     step = gop_frames(programme) if at == "key" else 0
-    boundary = _boundary(programme.versions, at_frame, step)
+    boundary = _boundary(_plain(programme.versions), at_frame, step)
     if boundary is None:
         # What has ended leaves nothing behind that could be cut in the wrong place.
         boundary = max(at_frame, programme.versions[-1].effective_from + 1)
@@ -178,13 +171,7 @@ def undo(
     An edit that has not begun at `at_frame` leaves no trace. One that has is left at the next key
     frame for what it had cut off, from where it was cut.
     """
-    to = since
-    if since < at_frame:
-        boundary = _boundary(programme.versions, at_frame, gop_frames(programme))
-        if boundary is None:
-            return ()
-        to = boundary
-    return _shifted(before, since, to, gop_frames(programme), _next(programme.versions))
+    return _undo(programme.versions, before, since, at_frame, gop_frames(programme))
 
 
 def follow(
@@ -241,19 +228,18 @@ def jumpable_sounds(
 
 def kept_sound(programme: Programme, *, at_frame: int) -> tuple[SoundVersion, ...]:
     """`kept` for the sound; frames are AAC frames."""
-    boundary = _boundary(programme.sound_versions, at_frame, 1)
-    return () if boundary is None else _shifted(programme.sound_versions, boundary, boundary, 1)
+    return _kept(programme.sound_versions, at_frame, 1)
 
 
 def play_sound_next(
     programme: Programme, *, at_frame: int, sound: Sound
 ) -> tuple[SoundVersion, ...]:
     """Play `sound` once where the one that plays at AAC frame `at_frame` ends."""
-    versions = programme.sound_versions
+    versions = _plain(programme.sound_versions)
     boundary = _boundary(versions, at_frame, 0)
     if boundary is None:
         return ()
-    once = SoundVersion(_next(versions), boundary, (sound,), loop=False)
+    once = SoundVersion(_next(programme.sound_versions), boundary, (sound,), loop=False)
     return (once, *_shifted(versions, boundary, boundary + sound.frames, 1, once.n + 1))
 
 
@@ -270,7 +256,7 @@ def swap_sounds(
 ) -> tuple[SoundVersion, ...]:
     """Give up all sound that was to come, and play `sounds` instead."""
     versions = programme.sound_versions
-    boundary = _boundary(versions, at_frame, 1 if at == "key" else 0)
+    boundary = _boundary(_plain(versions), at_frame, 1 if at == "key" else 0)
     if boundary is None:
         boundary = max(at_frame, versions[-1].effective_from + 1 if versions else 0)
     return (
@@ -285,13 +271,7 @@ def undo_sound(
     programme: Programme, *, before: Sequence[SoundVersion], since: int, at_frame: int
 ) -> tuple[SoundVersion, ...]:
     """`undo` for the sound; frames are AAC frames."""
-    to = since
-    if since < at_frame:
-        boundary = _boundary(programme.sound_versions, at_frame, 1)
-        if boundary is None:
-            return ()
-        to = boundary
-    return _shifted(before, since, to, 1, _next(programme.sound_versions))
+    return _undo(programme.sound_versions, before, since, at_frame, 1)
 
 
 def follow_sounds(
@@ -319,6 +299,29 @@ def _next(versions: Sequence[V]) -> int:
     return max((version.n for version in versions), default=0) + 1
 
 
+def _plain(versions: Sequence[V]) -> tuple[V, ...]:
+    """The versions without those that only go on as the one before them would have gone on.
+
+    Such as an edit leaves that was taken back before it began: what they begin within is still
+    one play, which ends where it would have ended.
+    """
+    plain: list[V] = []
+    for version in versions:
+        if not plain or not _continues(plain[-1], version):
+            plain.append(version)
+    return tuple(plain)
+
+
+def _continues(before: V, version: V) -> bool:
+    found = find((before,), version.effective_from)
+    if found is None or (before.loop, before.seed) != (version.loop, version.seed):
+        return False
+    play = found.play
+    return (play.cycle, play.place, play.into) == (
+        version.cycle, version.entry, version.offset,
+    ) and tuple(before.entries) == tuple(version.entries)  # fmt: skip
+
+
 def _boundary(versions: Sequence[V], at_frame: int, step: int) -> int | None:
     """The first instant from `at_frame` on at which something new may begin.
 
@@ -335,7 +338,26 @@ def _boundary(versions: Sequence[V], at_frame: int, step: int) -> int | None:
     return min(found.end, found.start + -(-(at_frame - found.start) // step) * step)
 
 
+def _kept(versions: Sequence[V], at_frame: int, step: int) -> tuple[V, ...]:
+    n, versions = _next(versions), _plain(versions)
+    boundary = _boundary(versions, at_frame, step)
+    return () if boundary is None else _shifted(versions, boundary, boundary, step, n)
+
+
+def _undo(
+    versions: Sequence[V], before: Sequence[V], since: int, at_frame: int, step: int
+) -> tuple[V, ...]:
+    to = since
+    if since < at_frame:
+        boundary = _boundary(_plain(versions), at_frame, step)
+        if boundary is None:
+            return ()
+        to = boundary
+    return _shifted(_plain(before), since, to, step, _next(versions))
+
+
 def _skip(versions: Sequence[V], at_frame: int, step: int) -> tuple[V, ...]:
+    n, versions = _next(versions), _plain(versions)
     found = find(versions, at_frame)
     if found is None:
         return ()
@@ -343,10 +365,11 @@ def _skip(versions: Sequence[V], at_frame: int, step: int) -> tuple[V, ...]:
     boundary = _boundary(versions, max(at_frame, found.begin + 1), step)
     if boundary is None or boundary >= found.end:
         return ()
-    return _shifted(versions, found.end, boundary, step)
+    return _shifted(versions, found.end, boundary, step, n)
 
 
 def _jumpable(versions: Sequence[V], at_frame: int, step: int) -> tuple[V, ...]:
+    versions = _plain(versions)
     boundary = _boundary(versions, at_frame, step)
     if boundary is None:
         return ()
@@ -375,6 +398,7 @@ def _jump(
     cycle: int | None,
     number: int | None = None,
 ) -> tuple[V, ...]:
+    n, versions = _next(versions), _plain(versions)
     boundary = _boundary(versions, at_frame, gop if at == "key" else 0)
     if boundary is None:
         return ()
@@ -393,25 +417,25 @@ def _jump(
             start = version.effective_from - version.offset
             behind = list(versions[index:])
             behind[0] = replace(version, effective_from=start, offset=0)
-            return _shifted(behind, start, boundary, gop, _next(versions))
+            return _shifted(behind, start, boundary, gop, n)
     if not 0 <= entry < version.orders.plays:
         raise ProgrammeError(f"Version {version.n} has no position {entry} to jump to.")
     return (
         replace(
-            version, n=_next(versions), effective_from=boundary, entry=entry, offset=0,
+            version, n=n, effective_from=boundary, entry=entry, offset=0,
             cycle=found.play.cycle if cycle is None else cycle,
         ),
     )  # fmt: skip
 
 
-def _shifted(
-    versions: Sequence[V], since: int, to: int, step: int, n: int | None = None
-) -> tuple[V, ...]:
-    """All that the versions bring from `since` on, as versions that begin at `to`."""
+def _shifted(versions: Sequence[V], since: int, to: int, step: int, n: int) -> tuple[V, ...]:
+    """All that the versions bring from `since` on, as versions that begin at `to`.
+
+    They are plain ones, and the new ones are numbered from `n` on.
+    """
     found = find(versions, since)
     if found is None:
         return ()
-    n = _next(versions) if n is None else n
     version, play, by = versions[found.index], found.play, to - since
     moved = [
         replace(
@@ -476,6 +500,7 @@ def _runs_out(version: V) -> int | None:
 def _follow(
     versions: Sequence[V], at_frame: int, make: Callable[[int, int, int, int], V]
 ) -> tuple[V, ...]:
+    n, versions = _next(versions), _plain(versions)
     boundary = _boundary(versions, at_frame, 0)
     if boundary is None:
         return ()
@@ -485,7 +510,6 @@ def _follow(
         if after != following.index:
             boundary = versions[after].effective_from
             following = find(versions, boundary)
-    n = _next(versions)
     new = make(n, boundary, 0, 0)
     current = find(versions, boundary - 1)
     if following is not None:
@@ -582,7 +606,7 @@ def towards(
             programme, at_frame=at_frame, items=new.items, loop=new.loop, seed=new.seed
         )
         if versions and at == "key":
-            boundary = _boundary(programme.versions, at_frame, gop_frames(programme))
+            boundary = _boundary(_plain(programme.versions), at_frame, gop_frames(programme))
             if boundary is not None:
                 versions = (replace(versions[0], effective_from=boundary),)
         changed = replace(changed, versions=_appended(changed.versions, versions))
