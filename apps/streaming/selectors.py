@@ -271,14 +271,19 @@ def versions_of_epoch(stream: Stream) -> list[ProgrammeVersion]:
     return list(stream.versions.filter(epoch=stream.timeline_epoch).order_by("n"))
 
 
-def standing_versions(stream: Stream, *, since: datetime) -> list[ProgrammeVersion]:
+def standing_versions(
+    stream: Stream, *, since: datetime, before: int | None = None
+) -> list[ProgrammeVersion]:
     """Those that say what is on at `since` and later, in the order of `n`: one query.
 
-    What is older than the last one that had begun then has been replaced, or is over.
+    What is older than the last one that had begun then has been replaced, or is over. With
+    `before`, those that said so until version `before` was written.
     """
     if stream.timeline_epoch is None:
         return []
     rows = stream.versions.filter(epoch=stream.timeline_epoch)
+    if before is not None:
+        rows = rows.filter(n__lt=before)
     wanted = Q()
     for kind in ProgrammeKind.values:
         begun = rows.filter(

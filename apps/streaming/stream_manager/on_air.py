@@ -35,6 +35,7 @@ from apps.streaming.stream_manager.programmes import (
     refresh_programme,
     standing,
     told,
+    versions_before,
     write_edit,
 )
 
@@ -174,27 +175,36 @@ def pause(*, stream: Stream, by: User | None = None) -> Edited:
 def resume(*, stream: Stream, by: User | None = None) -> Edited:
     """End a pause: go on where the programme was cut off. Raises `EditRefused`."""
 
+    rows: list[ProgrammeVersion] = []
+
     def change(stream: Stream, programme: schedule.Programme, frame: int) -> schedule.Edit:
         since = stream.paused_from
         if since is None:
             raise EditRefused(_("The stream is not paused."))
-        rows = selectors.versions_of_epoch(stream)
-        began = [
-            row.n
-            for row in rows
-            if row.kind == ProgrammeKind.PICTURES and row.effective_from == since
-        ]
-        before = programme_of(stream, [row for row in rows if row.n < began[-1]])
+        rows.extend(versions_before(stream, "pictures", n=_pause_of(stream, since), since=since))
         stream.paused_from = None
         stream.save(update_fields=["paused_from", "updated_at"])
-        return schedule.undo(programme, "pictures", before=before, since=since, at_frame=frame)
+        return schedule.undo(
+            programme, "pictures", before=programme_of(stream, rows), since=since, at_frame=frame
+        )
 
     with transaction.atomic():
         edited = _edit(
-            stream, "pictures", by, "stream.resumed", "The programme goes on.", change, deep=True
-        )
+            stream, "pictures", by, "stream.resumed", "The programme goes on.", change,
+            brought_back=rows,
+        )  # fmt: skip
         refresh_programme(stream=locked(stream))
     return edited
+
+
+def _pause_of(stream: Stream, since: int) -> int:
+    """The version with which the pause began. What was chosen before that may begin there too."""
+    paused = stream.events.filter(code="stream.paused").first()
+    if paused is not None:
+        return int(paused.data["version"])
+    # So long ago that nobody remembers the event.
+    rows = stream.versions.filter(kind=ProgrammeKind.PICTURES, effective_from=since)
+    return rows.latest("n").n
 
 
 UNDOABLE = {
@@ -219,6 +229,7 @@ def undo(*, stream: Stream, version: int, by: User | None = None) -> Edited:
     if event.code == "stream.paused":
         return resume(stream=stream, by=by)
     part: Part = event.data["part"]
+    rows: list[ProgrammeVersion] = []
 
     def change(stream: Stream, programme: schedule.Programme, frame: int) -> schedule.Edit:
         if undoable(stream, version=version) is None:
@@ -230,15 +241,17 @@ def undo(*, stream: Stream, version: int, by: User | None = None) -> Edited:
                 raise EditRefused(_("The playlist from before was deleted."))
             setattr(stream, column, event.data["before"])
             stream.save(update_fields=[column, "updated_at"])
-        rows = selectors.versions_of_epoch(stream)
-        before = programme_of(stream, [row for row in rows if row.n < version])
-        since = next(row.effective_from for row in rows if row.n == version)
-        return schedule.undo(programme, part, before=before, since=since, at_frame=frame)
+        since = stream.versions.get(n=version).effective_from
+        rows.extend(versions_before(stream, part, n=version, since=since))
+        return schedule.undo(
+            programme, part, before=programme_of(stream, rows), since=since, at_frame=frame
+        )
 
     with transaction.atomic():
         edited = _edit(
-            stream, part, by, "stream.edit_undone", "The last edit was undone.", change, deep=True
-        )
+            stream, part, by, "stream.edit_undone", "The last edit was undone.", change,
+            brought_back=rows,
+        )  # fmt: skip
         refresh_programme(stream=locked(stream))
     return edited
 
@@ -287,13 +300,14 @@ def _edit(
     change: Change,
     *,
     entries: list[dict[str, Any]] | None = None,
-    deep: bool = False,
+    brought_back: Sequence[ProgrammeVersion] = (),
     nothing: str = "",
     **data: Any,
 ) -> Edited:
     """Write what `change` makes of the programme.
 
-    `deep` edits may bring back what is long over. `nothing` says why there may be nothing to do.
+    `brought_back` is filled by `change` with what may be long over. `nothing` says why there may
+    be nothing to do.
     """
     with transaction.atomic():
         stream = locked(stream)
@@ -301,7 +315,7 @@ def _edit(
             raise EditRefused(_("The stream is off. Start it first."))
         if part == "sound" and not stream.is_radio:
             raise EditRefused(_("The stream has no music of its own."))
-        rows = selectors.versions_of_epoch(stream) if deep else standing(stream)
+        rows = standing(stream)
         programme = programme_of(stream, rows)
         try:
             edit = change(stream, programme, at_frame(stream, programme, part))
@@ -309,7 +323,9 @@ def _edit(
             raise EditRefused(
                 nothing or _("That is not in the list that is on air then, or nothing is.")
             ) from None
-        written: list[ProgrammeVersion] = write_edit(stream, edit, assets_of(rows, entries or []))
+        written: list[ProgrammeVersion] = write_edit(
+            stream, edit, assets_of([*rows, *brought_back], entries or [])
+        )
         told(stream)
         events.record(
             stream,

@@ -71,6 +71,14 @@ def standing(stream: Stream) -> list[ProgrammeVersion]:
     return selectors.standing_versions(stream, since=timezone.now() - KEPT)
 
 
+def versions_before(
+    stream: Stream, part: schedule.Part, *, n: int, since: int
+) -> list[ProgrammeVersion]:
+    """The versions older than `n` that said what is on at frame `since` of that part, and later."""
+    at = schedule.time_of(part, _epoch(stream), stream.profile, since)
+    return selectors.standing_versions(stream, since=at, before=n)
+
+
 def _outdated(stream: Stream, rows: Sequence[ProgrammeVersion]) -> dict[str, list[dict[str, Any]]]:
     """The lists that, as far as they are ready, differ from the last version of their kind.
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.db import transaction
+from django.db.models.signals import post_init
 from django.utils import timezone
 
 from apps.streaming import schedule, selectors, stream_manager
@@ -295,6 +296,45 @@ def test_a_pause_that_has_not_begun_leaves_no_trace_when_it_is_ended(on_air, wor
     assert plays(on_air, 3) == [("A", 0), ("B", 10), ("C", 20)]
 
 
+@pytest.mark.parametrize("edit", ["next", "jump", "filler"])
+def test_what_is_chosen_before_a_pause_begins_does_not_outlive_it(on_air, workspace, clock, edit):
+    filler = with_filler(on_air, workspace)
+    (second,) = stream_manager.add_items(
+        playlist=filler, assets=[prepare(make_asset(workspace, "Second"), seconds=6)]
+    )
+    clock.shift(-5)
+    stream_manager.pause(stream=on_air)
+    match edit:
+        case "next":
+            extra = prepare(make_asset(workspace, "News"), seconds=4)
+            stream_manager.play_next(stream=on_air, asset=extra)
+        case "jump":
+            stream_manager.jump(stream=on_air, item_id=str(second.pk))
+        case _:
+            stream_manager.remove_item(playlist=filler, item_id=second.pk)
+    assert plays(on_air, 2)[1][1] == 4
+    clock.shift(9)
+    edited = stream_manager.resume(stream=on_air)
+    begin = (edited.at - on_air.timeline_epoch).total_seconds()
+    assert edited.title == "A"
+    # 4 s of A were shown.
+    assert plays(on_air, 3)[1:] == [("A", begin), ("B", begin + 6)]
+
+
+def test_what_was_chosen_before_the_pause_and_begins_with_it_goes_on_after_it(
+    on_air, workspace, clock
+):
+    with_filler(on_air, workspace)
+    clock.shift(-5)
+    stream_manager.skip(stream=on_air)
+    stream_manager.pause(stream=on_air)
+    clock.shift(9)
+    edited = stream_manager.resume(stream=on_air)
+    assert edited.title == "B"
+    begin = (edited.at - on_air.timeline_epoch).total_seconds()
+    assert plays(on_air, 3)[1:] == [("B", begin), ("C", begin + 10)]
+
+
 def test_without_a_filler_there_is_no_pause(on_air):
     with pytest.raises(EditRefused, match="filler"):
         stream_manager.pause(stream=on_air)
@@ -578,3 +618,31 @@ def test_an_edit_looks_at_what_still_matters_of_a_long_history(on_air, clock):
         )
 
     assert next_of(standing) == next_of(everything)
+
+
+def test_taking_back_looks_at_what_it_brings_back_of_a_long_history(on_air, workspace, clock):
+    with_filler(on_air, workspace)
+    others = [listing(workspace, f"X{n}", f"Y{n}") for n in range(2)]
+    for n in range(30):
+        stream_manager.swap_playlist(stream=on_air, playlist=others[n % 2], at="key")
+        clock.shift(17)
+
+    def read(edit):
+        found = []
+
+        def count(sender, **_):
+            found.append(sender)
+
+        post_init.connect(count, sender=ProgrammeVersion)
+        edit()
+        post_init.disconnect(count, sender=ProgrammeVersion)
+        return len(found)
+
+    stream_manager.pause(stream=on_air)
+    clock.shift(3600)
+    assert read(lambda: stream_manager.resume(stream=on_air)) < 12
+    clock.shift(60)
+    edited = stream_manager.skip(stream=on_air)
+    clock.shift(60)
+    assert read(lambda: stream_manager.undo(stream=on_air, version=edited.version)) < 12
+    assert plays(on_air, 2)[1][0] in {"X1", "Y1"}
