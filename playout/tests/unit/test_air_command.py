@@ -148,3 +148,37 @@ def test_two_keys_at_one_host_are_told_apart(
     assert {event["number"] for event in said if event["event"] == "ended"} == {1, 2}
     assert main(["air", *to, str(tmp_path / "film"), "--seconds", "0.1"]) == 1
     assert "127.0.0.1:1 (2): Ended" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "status"),
+    [
+        (["--to", "rtmp://127.0.0.1:1/live", "none"], "track.not_found", 1),
+        (["--to", "rtmp://127.0.0.1:1/live", "--programme", "none"], "programme.invalid", 1),
+        (["--to", "rtmp://127.0.0.1:1/live"], "programme.invalid", 2),
+        (["--to", "http://127.0.0.1:1/live", "film"], "ingest.address_invalid", 2),
+        (
+            ["--to", "rtmp://127.0.0.1:1/live", "film", "--key-file=none"],
+            "ingest.address_invalid",
+            1,
+        ),
+    ],
+)
+def test_whoever_reads_the_events_learns_why_it_did_not_begin(
+    arguments: list[str],
+    code: str,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLAYOUT_KEY", KEY)
+    write_item(tmp_path, "film", 60)
+    assert main(["air", *arguments, "--json"]) == status
+    printed = capfd.readouterr()
+    (said,) = [json.loads(line) for line in printed.out.splitlines()]
+    assert (said["event"], said["code"]) == ("failed", code)
+    assert printed.err == f"playout air: {said['text']}\n"
+    assert main(["air", *arguments]) == status
+    assert not capfd.readouterr().out

@@ -92,18 +92,31 @@ def run(args: argparse.Namespace) -> int:
     2 when the destinations are none, or do not go together.
     """
     if bool(args.items) == (args.programme is not None):
-        sys.stderr.write("playout air: Give either tracks (DIR...) or --programme FILE.toml.\n")
-        return 2
-    keys = _keys(args)
+        neither = ProgrammeError("Give either tracks (DIR...) or --programme FILE.toml.", advice="")
+        return _refused(neither, args, status=2)
     try:
-        addresses = _addresses(args.to, keys)
-        _refuse_one_twice(addresses)
-    except AddressInvalid as error:
-        sys.stderr.write(f"playout air: {error}\n")
-        return 2
-    lists, programme = load_lists(args), load_programme(args)
-    tls = _tls(args.ca_file) if any(address.tls for address in addresses) else None
+        keys = _keys(args)
+        try:
+            addresses = _addresses(args.to, keys)
+            _refuse_one_twice(addresses)
+        except AddressInvalid as error:
+            return _refused(error, args, status=2)
+        lists, programme = load_lists(args), load_programme(args)
+        tls = _tls(args.ca_file) if any(address.tls for address in addresses) else None
+    except PlayoutError as error:
+        return _refused(error, args, status=1)
     return asyncio.run(_air(addresses, lists, programme, tls, args))
+
+
+def _refused(error: PlayoutError, args: argparse.Namespace, *, status: int) -> int:
+    """Say why it does not begin, to people and to a program that reads the events."""
+    sys.stderr.write(f"playout air: {error}\n")
+    if args.json:
+        lines = LineWriter(1)
+        said = {"event": "failed", "text": str(error), "code": error.code}
+        lines.write(json.dumps(said) + "\n")
+        lines.flush(_LAST_WORDS_SECONDS)
+    return status
 
 
 def _tls(ca_file: str | None) -> ssl.SSLContext:
