@@ -86,6 +86,23 @@ async def test_one_that_cannot_be_reached_does_not_fail_the_others(tracks: list[
         assert sorted(ended.values()) == [False, True]
 
 
+async def test_each_has_ended_when_its_own_last_byte_was_taken(tracks: list[Track]) -> None:
+    async with RecordingSink() as sink:
+        nowhere = f"rtmp://127.0.0.1:{free_port()}/live/{KEYS[0]}"
+        air = Air([nowhere, sink.url(KEYS[1])], tracks)
+        try:
+            # The other one is tried for as long as nobody stops it.
+            await asyncio.to_thread(air.wait_for, "ended", seconds=30)
+            assert air.is_running
+            assert await asyncio.to_thread(air.stop) == 0
+        finally:
+            air.close()
+        (session,) = sink.of(KEYS[1])
+        assert session.end == "unpublished"
+        assert [event["number"] for event in air.events("ended")] == [2, 1]
+        assert air.events()[-1]["event"] == "ended"
+
+
 def test_keys_and_destinations_must_go_together(tracks: list[Track], tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("only-one")

@@ -348,7 +348,7 @@ class _Console:
             )
 
     def ended(self) -> None:
-        """The summary follows; nothing to say here."""
+        """The summary follows at once; nothing to say here."""
 
     def substituted(self, substitution: Substitution) -> None:
         error, what = substitution.error, substitution
@@ -427,12 +427,15 @@ def _left_out_as_json(count: int) -> str:
     return json.dumps({"event": "left_out", "text": text, "count": count}) + "\n"
 
 
-async def _run_from_epoch(output: Output, ahead_ns: int, stopped: asyncio.Event) -> None:
-    """Connect no sooner than the programme has anything to send."""
+async def _run_from_epoch(
+    output: Output, console: _Console, ahead_ns: int, stopped: asyncio.Event
+) -> None:
+    """Connect no sooner than the programme has anything to send; say when it has ended."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(max(0, ahead_ns / 1e9 - _CONNECT_SECONDS)):
             await stopped.wait()
     await output.run()
+    console.summary(output)
 
 
 def _name_of(address: Address) -> str:
@@ -490,20 +493,23 @@ async def _air(
         edited = _Edits(args, lists, outputs)
         loop.add_signal_handler(signal.SIGHUP, edited.ask)
     running = {
-        asyncio.create_task(_run_from_epoch(output, ahead_ns, stopped), name=f"output {number}")
-        for number, output in enumerate(outputs, start=1)
+        asyncio.create_task(
+            _run_from_epoch(output, console, ahead_ns, stopped), name=f"output {number}"
+        ): console
+        for number, (output, console) in enumerate(zip(outputs, consoles, strict=True), start=1)
     }
     gc.freeze()
     deadline = None
     if args.seconds is not None:
         deadline = loop.time() + float(args.seconds) + 5 + max(0, ahead_ns / 1e9)
-    waiting = running
+    waiting = set(running)
     while waiting:
         _, waiting = await asyncio.wait(waiting, timeout=_STATUS_SECONDS)
         for output, console in zip(outputs, consoles, strict=True):
             console.status(output)
         if edited is not None and waiting:
-            await edited.follow(consoles[0])
+            # One that has ended says no more.
+            await edited.follow(next(running[task] for task in running if task in waiting))
         if deadline is not None and loop.time() > deadline:
             for output in outputs:
                 # Nothing is left to show at a destination that is not there now.
@@ -514,8 +520,6 @@ async def _air(
                     console.too_late(args.seconds)
                 stop()
     await asyncio.gather(*running)
-    for output, console in zip(outputs, consoles, strict=True):
-        console.summary(output)
     await asyncio.to_thread(lines.flush, _LAST_WORDS_SECONDS)
     if any(console.failure is None or console.was_on_air for console in consoles):
         return 0
