@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -77,6 +78,10 @@ class Environment:
             lambda raw: [part.strip() for part in raw.split(",") if part.strip()],
         )
 
+    def places(self, name: str) -> list[str]:
+        """`host:port` pairs separated by commas, in lower case and without the brackets of IPv6."""
+        return self._read(name, [], parse_places)
+
     def one_of(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         """One of `choices`."""
 
@@ -144,6 +149,33 @@ def parse_size(raw: str) -> int:
     if not digits.isascii() or not digits.isdigit():
         raise ValueError("must be a number of bytes such as 262144, 256K or 15M")
     return int(digits) * factor
+
+
+def parse_places(raw: str) -> list[str]:
+    """`host:port` of each entry, an IPv6 address in brackets.
+
+    Raises:
+        ValueError: an entry is something else, such as a network, named by its number.
+    """
+    entries = [part.strip().lower() for part in raw.split(",") if part.strip()]
+    for number, entry in enumerate(entries, start=1):
+        host, _, port = entry.rpartition(":")
+        is_port = port.isascii() and port.isdigit() and 0 < int(port) <= 65535
+        if not is_port or not _is_host(host):
+            raise ValueError(
+                f"entry {number} is not host:port, such as 192.0.2.7:1935 or [2001:db8::7]:1935; "
+                "networks are not understood"
+            )
+    return [entry.replace("[", "").replace("]", "") for entry in entries]
+
+
+def _is_host(host: str) -> bool:
+    if not host.startswith("["):
+        return bool(host) and not any(mark in ":/@[]?# " for mark in host)
+    try:
+        return host.endswith("]") and bool(IPv6Address(host[1:-1]))
+    except ValueError:
+        return False
 
 
 def parse_database_url(raw: str) -> dict[str, Any]:

@@ -199,7 +199,7 @@ NODE_PUMPS = env.whole("NODE_PUMPS", 1, least=1)
 DESTINATION_POLICY = env.one_of(
     "DESTINATION_POLICY", "known", ("youtube", "known", "public", "private")
 )
-DESTINATION_ALLOWLIST = env.listed("DESTINATION_ALLOWLIST")
+DESTINATION_ALLOWLIST = env.places("DESTINATION_ALLOWLIST")
 NODE_PEER_LISTEN = env.text("NODE_PEER_LISTEN")
 NODE_PEER_ADDRESS = env.text("NODE_PEER_ADDRESS", NODE_PEER_LISTEN)
 PARTITION_POLICY = env.one_of("PARTITION_POLICY", "fence", ("fence", "keep"))

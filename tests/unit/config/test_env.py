@@ -37,6 +37,7 @@ def test_other_sizes_are_refused(raw):
         lambda e: e.one_of("X", "a", ("a", "b")),
         lambda e: e.database("X", "sqlite:///x"),
         lambda e: e.email("X"),
+        lambda e: e.places("X"),
     ],
 )
 def test_a_bad_value_names_the_variable_but_does_not_repeat_it(read):
@@ -105,3 +106,19 @@ def test_the_process_wins_over_the_file(tmp_path, monkeypatch):
     found = Environment.of_process(tmp_path)
     assert found.whole("PORT", 0) == 2
     assert found.text("LOG_LEVEL") == "DEBUG"
+
+
+def test_places_are_read_as_they_are_compared():
+    places = env(X="Ingest.example:1935, 127.0.0.1:19350,[2001:DB8::7]:1935").places("X")
+    assert places == ["ingest.example:1935", "127.0.0.1:19350", "2001:db8::7:1935"]
+    assert env().places("X") == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["127.0.0.0/8", "10.0.0.0/8:1935", "ingest.example", "rtmp://ingest.example:1935", ":1935",
+     "ingest.example:0", "ingest.example:99999", "ingest.example:rtmp", "::1:1935", "[x]:1935"],
+)  # fmt: skip
+def test_a_place_that_would_never_match_is_refused(entry):
+    with pytest.raises(ImproperlyConfigured, match=r"^X: entry 2 is not host:port.*networks"):
+        env(X=f"127.0.0.1:1935,{entry}").places("X")
