@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,13 @@ from typing import Any
 
 import imageio_ffmpeg
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from tests.e2e.pages import Showcase, serve
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+LINES_TOLD = 15
 
 # Five seconds are the default, which a machine that runs three of these at once may need.
 expect.set_options(timeout=20_000)
@@ -94,6 +96,26 @@ def wait_until(is_so: Callable[[], Any], what: str, *, seconds: float = 30) -> A
         assert time.monotonic() < deadline, f"After {seconds} s: {what}"
         time.sleep(0.1)
     return answer
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A case that fails shows what the person saw, and what the installation said last."""
+    report = yield
+    if not report.failed or call.when != "call":
+        return report
+    used = getattr(item, "funcargs", {})
+    page, installation = used.get("page"), used.get("installation")
+    if isinstance(page, Page):
+        with contextlib.suppress(Error):
+            report.sections.append((f"what stands on {page.url}", page.inner_text("body")))
+    if isinstance(installation, Installation):
+        for log in (installation.output, *sorted(installation.data_dir.glob("log/*"))):
+            lines = log.read_text(errors="replace").splitlines()[-LINES_TOLD:]
+            report.sections.append((f"the end of {log.name}", "\n".join(lines)))
+    return report
 
 
 @contextmanager
