@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     wanted = next((word for word in given if word in _COMMANDS), None)
     for name, (module, summary) in _COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        description = f"{summary[:1].upper()}{summary[1:]}."
+        sub = commands.add_parser(name, help=summary, description=description)
         if name == wanted:
             # Only the one that runs is imported: `air` must not load what encodes.
             implementation = importlib.import_module(module)

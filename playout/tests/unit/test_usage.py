@@ -68,3 +68,8 @@ def test_a_file_may_be_called_like_an_option_without_value(
     Path("--out=").write_text("not a film")
     assert status_of("probe", "--", "--out=") == 1
     assert "Upload a video" in capsys.readouterr().err
+
+
+def test_help_keeps_names_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of("ingest", "--help") == 0
+    assert "Receive RTMP, to try things out." in capsys.readouterr().out
