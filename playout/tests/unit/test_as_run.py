@@ -294,6 +294,29 @@ def test_rows_end_where_another_node_took_over(simulate):
     simulate(test)
 
 
+def test_each_round_without_its_sound_is_a_row_with_a_cause_and_the_log_says_it_once(simulate):
+    async def test(world: World) -> None:
+        b = world.programme.versions[0].items[1]
+        for name in ("audio.track", "audio.index"):
+            (Path(b.audio) / name).unlink()
+        output = world.start()
+        events = []
+        for _ in range(60):
+            await asyncio.sleep(0.7)
+            report = output.report(0.0)
+            events += report.events
+            world.rows |= {row.start_frame: row for row in report.as_run}
+        rounds = [row for row in world.rows.values() if row.item_id == "b"]
+        assert len(rounds) >= 2
+        assert {row.cause for row in rounds} == {"track.not_found"}
+        told = [event for event in events if event.code.startswith("item.")]
+        assert [(event.code, event.data["item"]) for event in told] == [("item.substituted", "b")]
+        output.stop()
+        await ended(world, output)
+
+    simulate(test)
+
+
 def test_lateness_is_counted_up_to_each_bound():
     late = Lateness()
     for ms in (0.2, 3.0, 40.0, 5000.0):

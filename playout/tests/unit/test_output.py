@@ -72,6 +72,9 @@ class Heard:
     def substituted(self, substitution: Substitution) -> None:
         self._note("substituted", (substitution.item_id, substitution.error.code))
 
+    def restored(self, kind: TrackKind, item_id: str, title: str) -> None:
+        self._note("restored", (kind, item_id))
+
     def times(self, what: str) -> list[float]:
         return [at for name, at, _ in self.events if name == what]
 
@@ -274,6 +277,56 @@ def test_two_legs_change_at_the_same_join_and_agree_on_every_time(simulate) -> N
             }
             assert len(common) > 500
             assert common <= of_second
+
+    simulate(test)
+
+
+def test_what_is_missing_is_told_once_however_often_it_comes_round_and_again_when_it_is_back(
+    simulate,
+) -> None:
+    async def test(world: World) -> None:
+        a, b, c = world.programme.versions[0].items
+        world.programme = programme_of(
+            *(replace(each, frames=30) for each in (a, b, c)), epoch_ns=world.programme.epoch_ns
+        )
+        for away in (b, c):
+            Path(away.video).rename(away.video + ".away")
+        output = world.start()
+        heard = world.heard[0]
+        missing = [("b", "track.not_found"), ("c", "track.not_found")]
+        await asyncio.sleep(20)
+        assert sorted(heard.details("substituted")) == missing
+        assert output.progress is not None
+        assert output.progress.substitutions > 10, "each place counts"
+        world.network.reset("ingest")
+        await asyncio.sleep(20)
+        assert len(heard.times("acknowledged")) == 2
+        assert sorted(heard.details("substituted")) == missing
+        assert heard.details("restored") == []
+        Path(b.video + ".away").rename(b.video)
+        await asyncio.sleep(20)
+        assert heard.details("restored") == [(TrackKind.VIDEO, "b")]
+        Path(b.video).rename(b.video + ".away")
+        await asyncio.sleep(20)
+        assert sorted(heard.details("substituted")) == [missing[0], *missing]
+
+    simulate(test)
+
+
+def test_an_item_of_which_a_part_is_missing_is_not_restored_by_the_part_that_is_there(
+    simulate,
+) -> None:
+    async def test(world: World) -> None:
+        a, b, _ = world.programme.versions[0].items
+        world.programme = programme_of(a, b, epoch_ns=world.programme.epoch_ns)
+        world.start()
+        await asyncio.sleep(1)
+        track = world.shelf.track(b.video, TrackKind.VIDEO)
+        track.blocks.missing = frozenset({track.layout.blocks - 1})
+        await asyncio.sleep(60)
+        heard = world.heard[0]
+        assert len(heard.details("substituted")) == 1
+        assert heard.details("restored") == []
 
     simulate(test)
 

@@ -80,6 +80,7 @@ class PumpedOutput:
             may_send=self._may_send if self.slot else pump.may_send,
             wheel=pump.wheel,
             fallbacks=fallbacks,
+            on_substitute=self._deviated,
             on_aired=self._aired,
             on_enter=self._entered if self.slot else None,
         )
@@ -108,6 +109,10 @@ class PumpedOutput:
     def _aired(self, aired: Aired) -> None:
         if aired.kind is TrackKind.VIDEO:
             self._as_run.sent(aired)
+
+    def _deviated(self, substitution: Substitution) -> None:
+        if substitution.kind is TrackKind.AUDIO:
+            self._as_run.deviate(substitution.item_id, substitution.error.code)
 
     def _entered(self, kind: TrackKind, track: Track | None) -> None:
         journal = self._pump.journal
@@ -182,11 +187,6 @@ class PumpedOutput:
     def substituted(self, substitution: Substitution) -> None:
         """See `Listener`."""
         error = substitution.error
-        if substitution.kind is TrackKind.AUDIO:
-            self._as_run.deviate(substitution.item_id, error.code)
-        if (substitution.item_id, error.code) == self._repeated:
-            return
-        self._repeated = (substitution.item_id, error.code)
         self._note(
             "item.substituted",
             str(error),
@@ -198,6 +198,13 @@ class PumpedOutput:
             begin=substitution.begin,
             end=substitution.end,
         )
+
+    def restored(self, kind: TrackKind, item_id: str, title: str) -> None:
+        """See `Listener`."""
+        self._note(
+            "item.restored", f"“{title or item_id}” is played as planned again.",
+            item=item_id, kind=kind.value,
+        )  # fmt: skip
 
     # -- what happens to it -----------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from playout.errors import (
     TracksDisagree,
 )
 from playout.lines import LineHandler, LineWriter
+from playout.media import TrackKind
 from playout.publisher import programme_file
 from playout.publisher.address import Address, parse_address
 from playout.publisher.output import Output, OutputOptions
@@ -364,6 +365,14 @@ class _Console:
             filled_by=what.filled_by,
             begin=what.begin,
             end=what.end,
+        )
+
+    def restored(self, kind: TrackKind, item_id: str, title: str) -> None:
+        self._say(
+            "restored",
+            f"{kind.value.capitalize()} of item {item_id} is played as planned again.",
+            item=item_id,
+            kind=kind.value,
         )
 
     def edited(self, output: Output) -> None:

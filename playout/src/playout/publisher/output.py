@@ -55,6 +55,8 @@ HOME_SECONDS = 300.0
 """On the air by a fallback, the address itself is tried after so long, and then ever less often."""
 LONGEST_HOME_SECONDS = 3600.0
 FENCED_SECONDS = 0.25
+MOST_SUBSTITUTED = 1000
+"""Of so many items it is known that they could not be played; edits may bring ever new ones."""
 
 
 class Listener(Protocol):
@@ -82,7 +84,13 @@ class Listener(Protocol):
         """The programme is over, or the output was stopped."""
 
     def substituted(self, substitution: Substitution) -> None:
-        """An item could not be played and another fills its place; told once for each cause."""
+        """An item could not be played and another fills its place.
+
+        Told once for each cause, however often the item comes round, until it is `restored`.
+        """
+
+    def restored(self, kind: TrackKind, item_id: str, title: str) -> None:
+        """What was `substituted` begins at its top again, with nothing of it missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,9 @@ class Output:
     `fallbacks` are other ways into the same ingest, such as its backup host: they are tried in
     turn when an address has failed twice, and never while another one works. From a fallback it
     goes back, at a key frame, when the address itself accepts connections again.
+
+    `on_substitute` is told of each place that something else fills, `on_aired` and `on_enter` what
+    a `Feed` tells.
     """
 
     def __init__(
@@ -131,6 +142,7 @@ class Output:
         may_send: Callable[[], bool] = lambda: True,
         wheel: Wheel | None = None,
         fallbacks: Sequence[Address] = (),
+        on_substitute: Callable[[Substitution], None] | None = None,
         on_aired: Callable[[Aired], None] | None = None,
         on_enter: Callable[[TrackKind, Track | None], None] | None = None,
     ) -> None:
@@ -146,8 +158,11 @@ class Output:
         self.sessions = 0
         self.aired_until = 0
         """The first video frame that the last session did not bring to the far end in full."""
+        self._each_substitute = on_substitute
         self._on_aired = on_aired
         self._on_enter = on_enter
+        self._substituted: dict[tuple[TrackKind, str], set[str]] = {}
+        """What could not be played, and the causes that were told of it; the oldest first."""
         self._shelf = shelf
         self._listener = listener
         self._options = options or OutputOptions()
@@ -352,6 +367,7 @@ class Output:
             self._shelf,
             end_frame=options.end_frame,
             on_substitute=self._on_substitute,
+            on_whole=self._on_whole,
             on_aired=self._on_aired,
             on_enter=self._on_enter,
         )
@@ -446,7 +462,21 @@ class Output:
     def _on_substitute(self, substitution: Substitution) -> None:
         if self._session is not None:
             self._session.progress.substitutions += 1
+        if self._each_substitute is not None:
+            self._each_substitute(substitution)
+        what = substitution.kind, substitution.item_id
+        causes = self._substituted.setdefault(what, set())
+        if substitution.error.code in causes:
+            return
+        causes.add(substitution.error.code)
+        if len(self._substituted) > MOST_SUBSTITUTED:
+            del self._substituted[next(iter(self._substituted))]
         self._listener.substituted(substitution)
+
+    def _on_whole(self, kind: TrackKind, item_id: str, title: str) -> None:
+        if (kind, item_id) in self._substituted:
+            del self._substituted[kind, item_id]
+            self._listener.restored(kind, item_id, title)
 
     def _on_first_media(self) -> None:
         self._published_at = asyncio.get_running_loop().time()

@@ -100,8 +100,9 @@ class _Heard:
 class Feed:
     """All that one session sends after its headers.
 
-    `on_substitute` is told once when something else goes on air than the programme says, `on_aired`
-    of each stretch when it is over, `on_enter` of the track that a lane is about to read (None for
+    `on_substitute` is told once when something else goes on air than the programme says, `on_whole`
+    of the kind, id and title of what begins at its top with nothing of it missing, `on_aired` of
+    each stretch when it is over, `on_enter` of the track that a lane is about to read (None for
     silence); all are called from within `take` and must not raise.
     """
 
@@ -112,6 +113,7 @@ class Feed:
         *,
         end_frame: int | None = None,
         on_substitute: Callable[[Substitution], None] | None = None,
+        on_whole: Callable[[TrackKind, str, str], None] | None = None,
         on_aired: Callable[[Aired], None] | None = None,
         on_enter: Callable[[TrackKind, Track | None], None] | None = None,
     ) -> None:
@@ -119,6 +121,7 @@ class Feed:
         self._shelf = shelf
         self._end_frame = end_frame
         self._on_substitute = on_substitute
+        self._on_whole = on_whole
         self._on_aired = on_aired
         self._on_enter = on_enter
         reorder_ms = frame_ms(REORDER_FRAMES, programme.video_rate)
@@ -425,6 +428,8 @@ class Feed:
                     )
                     self._good = shown
                     self._noted.pop(TrackKind.VIDEO, None)
+                    if self._on_whole is not None and within == 0 and ready == last:
+                        self._on_whole(TrackKind.VIDEO, item.id, item.title)
                     return shown
             if track.blocks.missing and track.ready_until(within) < last:
                 error = _incomplete(track, within)
@@ -657,6 +662,8 @@ class Feed:
                 heard = _Heard(span, track, span.audio, span.start, span.start + ready)
                 self._good_sound = heard
                 self._noted.pop(TrackKind.AUDIO, None)
+                if self._on_whole is not None and within == 0 and ready == last:
+                    self._on_whole(TrackKind.AUDIO, span.item_id, span.title)
                 return heard
             if within >= track.frames:
                 raise TracksDisagree(f"The sound of item {span.item_id} is too short.")
