@@ -1,6 +1,7 @@
 """What is written comes back, and what was tampered with does not."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,15 @@ def test_it_refuses_an_index_that_is_none(tmp_path, content):
     write_video(tmp_path)
     (tmp_path / "video.index").write_bytes(content)
     with pytest.raises(TrackCorrupt):
+        Track.open(tmp_path, TrackKind.VIDEO)
+
+
+@pytest.mark.parametrize("name", ["video.index", "video.track"])
+def test_it_does_not_wait_for_a_pipe_that_lies_in_the_place_of_a_file(tmp_path, name):
+    write_video(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(TrackCorrupt, match="cannot be opened"):
         Track.open(tmp_path, TrackKind.VIDEO)
 
 

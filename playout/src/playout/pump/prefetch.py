@@ -363,7 +363,7 @@ class Prefetch:
                 return entry[1]
         path = track.directory / f"{track.kind.value}.track"
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return None
         identity = identity_of(os.fstat(descriptor))
