@@ -13,7 +13,7 @@ import pytest
 from playout.media import TrackKind
 from playout.node.as_run import AsRun
 from playout.node.pumped_output import PumpedOutput
-from playout.publisher.address import parse_address
+from playout.publisher.address import Address, parse_address
 from playout.publisher.environment import Environment
 from playout.publisher.output import OutputOptions
 from playout.pump import aired
@@ -159,10 +159,10 @@ class World:
     def report_soon(self, output_id: str | None = None) -> None:
         return
 
-    def start(self) -> PumpedOutput:
+    def start(self, *fallbacks: Address) -> PumpedOutput:
         desired = DesiredOutput("o", 1, True, 1, programme=self.programme)
         address = parse_address("rtmp://ingest/live", "key")
-        output = PumpedOutput(desired, address, self.programme, self)
+        output = PumpedOutput(desired, address, self.programme, self, fallbacks)
         output.task = asyncio.create_task(output.output.run())
         return output
 
@@ -311,6 +311,44 @@ def test_each_round_without_its_sound_is_a_row_with_a_cause_and_the_log_says_it_
         assert {row.cause for row in rounds} == {"track.not_found"}
         told = [event for event in events if event.code.startswith("item.")]
         assert [(event.code, event.data["item"]) for event in told] == [("item.substituted", "b")]
+        output.stop()
+        await ended(world, output)
+
+    simulate(test)
+
+
+def test_the_log_says_once_that_there_is_no_media_although_the_reasons_take_turns(simulate):
+    async def test(world: World) -> None:
+        a, b, c = world.programme.versions[0].items
+        for item in (a, c):
+            for file in Path(item.video).iterdir():
+                file.unlink()
+        (Path(b.video) / "video.index").write_bytes(b"nothing of the kind")
+        output = world.start()
+        await asyncio.sleep(40)
+        told = [(event.code, event.data.get("code")) for event in output.report(0.0).events]
+        assert sorted(told) == [
+            ("media.missing", "track.corrupt"), ("media.missing", "track.not_found"),
+        ]  # fmt: skip
+        output.stop()
+        await ended(world, output)
+
+    simulate(test)
+
+
+def test_a_cause_is_told_once_although_two_hosts_take_turns_and_its_text_counts(simulate):
+    async def test(world: World) -> None:
+        backup = SimulatedIngest(world.network, "backup")
+        for ingest in (world.ingest, backup):
+            ingest.manners.closes_on_publish = True
+        output = world.start(parse_address("rtmp://backup/live", "key"))
+        events = []
+        for _ in range(60):
+            await asyncio.sleep(10)
+            events += output.report(0.0).events
+        lost = [(event.code, event.text.split()[0], event.data["code"]) for event in events]
+        assert len(lost) == len(set(lost))
+        assert 2 <= len(lost) <= 4
         output.stop()
         await ended(world, output)
 

@@ -313,6 +313,24 @@ def test_what_is_missing_is_told_once_however_often_it_comes_round_and_again_whe
     simulate(test)
 
 
+def test_an_ingest_is_not_bothered_before_there_is_media(simulate) -> None:
+    async def test(world: World) -> None:
+        for item in world.programme.versions[0].items:
+            Path(item.video).rename(item.video + ".away")
+        world.start()
+        heard = world.heard[0]
+        await asyncio.sleep(10)
+        assert len(heard.times("missing")) >= 8, "it looks again and again"
+        assert world.ingest.sessions == []
+        assert heard.times("connecting") == []
+        for item in world.programme.versions[0].items:
+            Path(item.video + ".away").rename(item.video)
+        await asyncio.sleep(4)
+        assert len(heard.times("acknowledged")) == 1
+
+    simulate(test)
+
+
 def test_an_item_of_which_a_part_is_missing_is_not_restored_by_the_part_that_is_there(
     simulate,
 ) -> None:

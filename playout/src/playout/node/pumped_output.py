@@ -92,11 +92,13 @@ class PumpedOutput:
         self._earlier = (0, 0, 0)
         """Joins, jumps and substitutions of the sessions before."""
         self._session_id = ""
+        self._tried_host = ""
         self._on_air_since_ns = 0
         self._error: PlayoutError | None = None
         self._retry_at_ns = 0
         self._was_lost = False
-        self._repeated: tuple[str, str] = ("", "")
+        self._told: set[tuple[str, str]] = set()
+        """Causes, each with the host it has to do with, that were told since it was on air last."""
         self._listed: dict[str, object] = {}
 
     def _may_send(self) -> bool:
@@ -124,6 +126,7 @@ class PumpedOutput:
     def connecting(self) -> None:
         """See `Listener`."""
         self._session_id = uuid.uuid4().hex
+        self._tried_host = self.output.used.host
         self._retry_at_ns = 0
         self._move(Happening.WANTED)
 
@@ -135,7 +138,7 @@ class PumpedOutput:
             again = "again " if self._was_lost else ""
             self._note("session.on_air", f"On air {again}at {self.output.used.host}.")
         self._error = None
-        self._repeated = ("", "")
+        self._told.clear()
         if self.state is not OutputState.DEGRADED:
             self._on_air_since_ns = clock.utc_ns()
         self._move(Happening.ACKNOWLEDGED)
@@ -152,18 +155,17 @@ class PumpedOutput:
         self._was_lost = True
         self._on_air_since_ns = 0
         self._retry_at_ns = clock.utc_ns() + int(retry_seconds * 1e9)
-        if (error.code, str(error)) != self._repeated:
+        # The text may count bytes or seconds, and where there is a backup two hosts take turns.
+        if self._is_news(error, self._tried_host):
             self._note("session.lost", str(error), code=error.code)
-            self._repeated = (error.code, str(error))
         self._move(Happening.LINK_LOST)
 
     def missing(self, error: PlayoutError) -> None:
         """See `Listener`."""
         self._as_run.stop(self.output.aired_until, error.code)
         self._error = error
-        if error.code != self._repeated[0]:
+        if self._is_news(error):
             self._note("media.missing", str(error), code=error.code)
-            self._repeated = (error.code, "")
         self._move(Happening.MEDIA_MISSING)
 
     def wrong(self, error: PlayoutError) -> None:
@@ -239,6 +241,12 @@ class PumpedOutput:
                 desired.programme.profile,
             )
         )
+
+    def _is_news(self, error: PlayoutError, host: str = "") -> bool:
+        """Whether this cause was not told yet since the output was on air last."""
+        known = (error.code, host) in self._told
+        self._told.add((error.code, host))
+        return not known
 
     def _note(self, code: str, text: str, /, **data: str | int) -> None:
         self._events.append(OutputEvent(code, clock.utc_ns(), text, data))

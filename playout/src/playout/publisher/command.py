@@ -333,8 +333,10 @@ class _Console:
         )
 
     def missing(self, error: PlayoutError) -> None:
+        # It is looked for each second.
+        if self.failure is None or self.failure.code != error.code:
+            self._say("missing", str(error), code=error.code)
         self.failure = error
-        self._say("missing", str(error), code=error.code)
 
     def wrong(self, error: PlayoutError) -> None:
         self.failure = error

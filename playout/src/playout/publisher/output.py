@@ -262,7 +262,6 @@ class Output:
             await self._turn()
             if self._stopped.is_set():
                 break
-            self._listener.connecting()
             self._acknowledged_at = None
             started = loop.time()
             try:
@@ -391,6 +390,7 @@ class Output:
         looking: asyncio.Task[None] | None = None
         try:
             await self._look_ahead(resume_at)
+            self._listener.connecting()
             connecting = asyncio.ensure_future(
                 self._environment.connect(
                     address,
@@ -425,17 +425,20 @@ class Output:
                     self._on_enter(kind, None)
 
     async def _look_ahead(self, frame: int | None) -> None:
-        """Let the media that a session begins with be verified before it is sent."""
-        if self._options.prefetch is None:
-            return
+        """Let the media that a session begins with be verified before it is sent.
+
+        Raises `TrackError` when there is none: an ingest is not bothered for nothing.
+        """
         rate = self.programme.video_rate
         if frame is None:
             # A programme whose clock starts with the first connection is still at its beginning.
             now_ms = 0 if self._epoch_ns is None else max(0, self.now_ms())
             frame = frame_at_ns((now_ms + self._options.pace.lead) * 1_000_000, rate)
         trial = Feed(self.programme, self._shelf, end_frame=self._options.end_frame)
-        with contextlib.suppress(TrackError, ProgrammeError):
+        with contextlib.suppress(ProgrammeError):
             trial.open(frame)
+            if self._options.prefetch is None:
+                return
             judged = ReadAhead(self._options.prefetch).judge(trial)
             waiting = [asyncio.wrap_future(each) for each in judged]
             if waiting:
