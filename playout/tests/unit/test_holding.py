@@ -211,6 +211,20 @@ async def test_when_the_store_is_away_for_both_the_holder_goes_on(made):
     assert world.senders() == ["a"]
 
 
+@pytest.mark.parametrize("seconds", range(6))
+async def test_a_peer_that_notices_some_seconds_later_is_asked_again_before_the_deadline(
+    made, seconds
+):
+    # A store that hangs is noticed when its answer is overdue, and by each node in its own time.
+    world = made("a", "b")
+    await world.run(40)
+    world.machines["a"].cut = True
+    silent = await world.run(seconds)
+    world.machines["b"].cut = True
+    assert silent + await world.run(60) == 0
+    assert world.senders() == ["a"]
+
+
 @pytest.mark.parametrize(("keep", "senders"), [(False, []), (True, ["a"])])
 async def test_cut_off_from_store_and_peers_it_is_the_policy_that_decides(made, keep, senders):
     world = made("a", "b", keep=keep)

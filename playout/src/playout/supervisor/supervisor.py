@@ -254,11 +254,16 @@ class Supervisor:
         """Go on past the deadline for as long as there is proof that nobody can take over.
 
         The proof must follow the last one, or the last renewal, within the life of a lease:
-        whoever was away for longer cannot know who took over meanwhile.
+        whoever was away for longer cannot know who took over meanwhile. Until there is one it is
+        asked for in each sweep, since others may notice some seconds later that a store hangs.
         """
         now = self._clock_ns()
         timing = self._timing
-        if self._asked_ns is not None and now - self._asked_ns < timing.renew * 1e9:
+        if (
+            self._holding
+            and self._asked_ns is not None
+            and now - self._asked_ns < timing.renew * 1e9
+        ):
             return
         self._asked_ns = now
         fresh = self._confirmed_ns is not None and now - self._confirmed_ns <= timing.ttl * 1e9
