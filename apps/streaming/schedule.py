@@ -478,15 +478,14 @@ def jump(
 
     What begins by itself between `now_ns` and `at_frame` is not begun a second time.
     """
-    on = _stretch(programme, part, at_frame)
-    now_frame = frame_at_ns(now_ns - programme.epoch_ns, _rate(programme, part))
-    if on is not None and on.entry.id == item_id and now_frame < on.start == on.begin <= at_frame:
+    begins = _begins_by_itself(programme, part, item_id, now_ns=now_ns, until=at_frame)
+    if begins is not None:
         same = (
             _edit(programme, sounds=edits.kept_sound(programme, at_frame=at_frame))
             if part == SOUND
             else _edit(programme, edits.kept(programme, at_frame=at_frame))
         )
-        return replace(same, at=due_at(programme, on.begin, part), title=on.entry.title)
+        return replace(same, at=due_at(programme, begins.begin, part), title=begins.entry.title)
     place = place_of(programme, part, item_id, at_frame=at_frame, at=at)
     if place is None:
         raise NothingToChange
@@ -500,6 +499,22 @@ def jump(
         programme,
         edits.jump(programme, at_frame=at_frame, entry=entry, cycle=cycle, at=at, version=version),
     )
+
+
+def _begins_by_itself(
+    programme: Programme, part: Part, item_id: str, *, now_ns: int, until: int
+) -> _Stretch | None:
+    """The first play of an item from its top that begins after `now_ns`, at `until` at the latest.
+
+    It may be over by then.
+    """
+    now = frame_at_ns(now_ns - programme.epoch_ns, _rate(programme, part))
+    on = _stretch(programme, part, max(0, now))
+    while on is not None and on.begin <= until:
+        if on.entry.id == item_id and now < on.start == on.begin:
+            return on
+        on = _stretch(programme, part, on.end)
+    return None
 
 
 def play_next(programme: Programme, part: Part, *, entry: dict[str, Any], at_frame: int) -> Edit:
@@ -641,8 +656,9 @@ def place_of(
             continue
         if version.seed is None:
             return version.n, ids.index(item_id), 0
-        on = _on(programme, part, max(at_frame, version.effective_from))
-        cycle, place = (on[1].play.cycle, on[1].play.place) if on else (version.cycle, -1)
+        cycle, place = version.cycle, version.entry - 1
+        if version.effective_from <= at_frame and (on := _on(programme, part, at_frame)):
+            cycle, place = on[1].play.cycle, on[1].play.place
         for later in (cycle, cycle + 1):
             for position, index in enumerate(version.orders.order(later)):
                 if ids[index] == item_id and (later > cycle or position > place):

@@ -106,8 +106,12 @@ def play_next(
         lambda _s, programme, frame: schedule.play_next(
             programme, part, entry=entry, at_frame=frame
         ),
-        entries=[entry],
+        entries=[entry], nothing=_over(),
     )  # fmt: skip
+
+
+def _over() -> str:
+    return _("Nothing would be on air then: the programme comes to its end.")
 
 
 def swap_playlist(
@@ -191,7 +195,7 @@ def resume(*, stream: Stream, by: User | None = None) -> Edited:
     with transaction.atomic():
         edited = _edit(
             stream, "pictures", by, "stream.resumed", "The programme goes on.", change,
-            brought_back=rows,
+            brought_back=rows, nothing=_over(),
         )  # fmt: skip
         refresh_programme(stream=locked(stream))
     return edited
@@ -250,7 +254,7 @@ def undo(*, stream: Stream, version: int, by: User | None = None) -> Edited:
     with transaction.atomic():
         edited = _edit(
             stream, part, by, "stream.edit_undone", "The last edit was undone.", change,
-            brought_back=rows,
+            brought_back=rows, nothing=_over(),
         )  # fmt: skip
         refresh_programme(stream=locked(stream))
     return edited

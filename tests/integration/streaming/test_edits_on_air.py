@@ -155,6 +155,60 @@ def test_what_begins_by_itself_before_anything_may_change_is_not_begun_twice(
     assert plays(on_air, 4) == [("A", 0), ("News", 10), ("B", 14), ("C", 24)]
 
 
+def test_what_begins_and_ends_before_anything_may_change_is_not_begun_twice(
+    on_air, playlist, workspace, clock
+):
+    clock.shift(-5)
+    extra = prepare(make_asset(workspace, "Ident"), seconds=1)
+    stream_manager.play_next(stream=on_air, asset=extra)
+    clock.shift(7)  # 8 s into A
+    before = plays(on_air, 5)
+    edited = stream_manager.jump(stream=on_air, item_id=str(extra.pk))
+    assert (edited.title, edited.at) == ("Ident", on_air.timeline_epoch + timedelta(seconds=10))
+    assert plays(on_air, 5) == before
+    # Two nodes: fifteen seconds ahead, B has ended by then.
+    backup = stream_manager.add_backup(stream=on_air, output=on_air.outputs.get())
+    for node, output in (("one", on_air.outputs.exclude(pk=backup.pk).get()), ("two", backup)):
+        Output.objects.filter(pk=output.pk).update(node=node)
+    edited = stream_manager.jump(
+        stream=on_air, item_id=str(playlist.items.get(asset__title="B").pk)
+    )
+    assert (edited.title, edited.at) == ("B", on_air.timeline_epoch + timedelta(seconds=11))
+    assert plays(on_air, 5) == before
+
+
+@pytest.mark.parametrize("wait", ["next", "swap"])
+def test_a_jump_into_a_shuffled_list_to_come_stays_in_its_round(clock, workspace, wait):
+    shuffled = listing(workspace, *"ABCDEFGHI")
+    stream = make_stream(
+        workspace, shuffled if wait == "next" else listing(workspace, "X"), shuffle=True
+    )
+    stream_manager.start_stream(stream=stream)
+    if wait == "next":
+        extra = prepare(make_asset(workspace, "News"), seconds=4)
+        stream_manager.play_next(stream=stream, asset=extra)
+    else:
+        stream_manager.swap_playlist(stream=stream, playlist=shuffled)
+    coming = [title for title, _ in plays(stream, 11)]
+    first = 2 if wait == "next" else 1
+    item = shuffled.items.get(asset__title=coming[first])
+    edited = stream_manager.jump(stream=stream, item_id=str(item.pk))
+    assert edited.title == coming[first]
+    assert [title for title, _ in plays(stream, 9)][1:] == coming[first : first + 8]
+
+
+def test_what_nothing_would_follow_is_refused_for_that_reason(clock, workspace):
+    stream = make_stream(workspace, listing(workspace, "A", "B"), loop=False)
+    stream_manager.start_stream(stream=stream)
+    clock.shift(18)
+    extra = prepare(make_asset(workspace, "News"), seconds=4)
+    with pytest.raises(EditRefused, match="comes to its end"):
+        stream_manager.play_next(stream=stream, asset=extra)
+    edited = stream_manager.swap_playlist(stream=stream, playlist=listing(workspace, "X"))
+    with pytest.raises(EditRefused, match="comes to its end"):
+        stream_manager.undo(stream=reloaded(stream), version=edited.version)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_every_row_of_what_comes_can_be_jumped_to(on_air, playlist, workspace, clock, seed):
     choice = random.Random(seed)
