@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.streaming import schedule, selectors, stream_manager
-from apps.streaming.models import Desired, Event, Sample, Session, Stream
+from apps.streaming.models import Desired, Event, ProgrammeKind, Sample, Session, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +23,9 @@ def sweep() -> None:
     """Switch off what is over, take up what became ready, forget removed destinations."""
     stream_manager.forget_removed()
     for stream in Stream.objects.filter(desired=Desired.ON).iterator():
-        rows = selectors.versions_of_epoch(stream)
-        if rows and stream.timeline_epoch is not None and not rows[-1].loop:
+        rows = selectors.standing_versions(stream, since=timezone.now())
+        pictures = [row for row in rows if row.kind == ProgrammeKind.PICTURES]
+        if pictures and stream.timeline_epoch is not None and not pictures[-1].loop:
             programme = schedule.programme(
                 epoch=stream.timeline_epoch, profile=stream.profile, versions=rows
             )

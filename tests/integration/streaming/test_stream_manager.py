@@ -267,8 +267,9 @@ def test_edits_of_a_stream_that_is_off_write_no_version(stream, playlist):
     assert not stream.versions.exists()
 
 
-def test_the_sweep_stops_a_stream_whose_programme_is_over(workspace, playlist):
-    stream = make_stream(workspace, playlist, loop=False)
+@pytest.mark.parametrize("has_filler", [False, True])
+def test_the_sweep_stops_a_stream_whose_programme_is_over(workspace, playlist, has_filler):
+    stream = make_stream(workspace, playlist, loop=False, filler=playlist if has_filler else None)
     with time_machine.travel(timezone.now(), tick=False) as clock:
         stream_manager.start_stream(stream=stream)
         clock.shift(timedelta(seconds=29))
