@@ -390,6 +390,12 @@ def _moment(programme: Programme, part: Part, frame: int) -> Moment | None:
     )
 
 
+def title_at(programme: Programme, part: Part, at: datetime) -> str:
+    """What is on in that part then; empty for nothing. `at` is one that `due_at` answered."""
+    on = _on(programme, part, earliest(programme, part, now_ns=to_ns(at), lead_ns=0))
+    return on[0].entries[on[1].play.index].title if on is not None else ""
+
+
 def join_after(programme: Programme, *, now_ns: int) -> int | None:
     """When the item that is due at `now_ns` gives way to the next, in UTC nanoseconds."""
     frame = _frame(programme, now_ns)
@@ -535,7 +541,12 @@ def swap(
     seed: int | None = None,
     at_frame: int,
 ) -> Edit:
-    """Give up all that was to come, and play another list from its top."""
+    """Give up all that was to come, and play another list from its top.
+
+    Behind the end of the programme nothing begins: the connections end with it.
+    """
+    if _on(programme, part, at_frame) is None:
+        raise NothingToChange
     if part == SOUND:
         return _edit(
             programme,

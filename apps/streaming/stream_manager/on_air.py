@@ -6,7 +6,7 @@ Whatever happens in between, the time line and the connections stay as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -146,7 +146,8 @@ def swap_playlist(
     with transaction.atomic():
         edited = _edit(
             stream, part, by, "stream.playlist_swapped", "Another playlist takes over.", change,
-            entries=entries, playlist=str(playlist.pk), before=str(before) if before else None,
+            entries=entries, nothing=_over(), playlist=str(playlist.pk),
+            before=str(before) if before else None,
         )  # fmt: skip
         request_renditions(playlist)
     return edited
@@ -172,7 +173,7 @@ def pause(*, stream: Stream, by: User | None = None) -> Edited:
 
     return _edit(
         stream, "pictures", by, "stream.paused", "The programme was paused.", change,
-        entries=entries,
+        entries=entries, nothing=_over(),
     )  # fmt: skip
 
 
@@ -197,8 +198,16 @@ def resume(*, stream: Stream, by: User | None = None) -> Edited:
             stream, "pictures", by, "stream.resumed", "The programme goes on.", change,
             brought_back=rows, nothing=_over(),
         )  # fmt: skip
-        refresh_programme(stream=locked(stream))
-    return edited
+        return _with_changed_lists(stream, edited)
+
+
+def _with_changed_lists(stream: Stream, edited: Edited) -> Edited:
+    """What was brought back follows its playlist, which may have been changed meanwhile."""
+    stream = locked(stream)
+    if refresh_programme(stream=stream) is None:
+        return edited
+    programme = programme_of(stream, standing(stream))
+    return replace(edited, title=schedule.title_at(programme, edited.part, edited.at))
 
 
 def _pause_of(stream: Stream, since: int) -> int:
@@ -256,8 +265,7 @@ def undo(*, stream: Stream, version: int, by: User | None = None) -> Edited:
             stream, part, by, "stream.edit_undone", "The last edit was undone.", change,
             brought_back=rows, nothing=_over(),
         )  # fmt: skip
-        refresh_programme(stream=locked(stream))
-    return edited
+        return _with_changed_lists(stream, edited)
 
 
 UNDO_SHOWN = timedelta(minutes=10)

@@ -200,13 +200,26 @@ def test_a_jump_into_a_shuffled_list_to_come_stays_in_its_round(clock, workspace
 def test_what_nothing_would_follow_is_refused_for_that_reason(clock, workspace):
     stream = make_stream(workspace, listing(workspace, "A", "B"), loop=False)
     stream_manager.start_stream(stream=stream)
-    clock.shift(18)
+    clock.shift(11)
     extra = prepare(make_asset(workspace, "News"), seconds=4)
-    with pytest.raises(EditRefused, match="comes to its end"):
-        stream_manager.play_next(stream=stream, asset=extra)
-    edited = stream_manager.swap_playlist(stream=stream, playlist=listing(workspace, "X"))
+    edited = stream_manager.play_next(stream=stream, asset=extra)
+    clock.shift(9.5)  # B is over, and nothing followed it before
     with pytest.raises(EditRefused, match="comes to its end"):
         stream_manager.undo(stream=reloaded(stream), version=edited.version)
+    # The connections end with News, sooner than anything may change.
+    with_filler(stream, workspace)
+    clock.shift(1)
+    before, other = plays(stream), listing(workspace, "X")
+    for edit in (
+        lambda: stream_manager.play_next(stream=stream, asset=extra),
+        lambda: stream_manager.swap_playlist(stream=stream, playlist=other),
+        lambda: stream_manager.pause(stream=reloaded(stream)),
+    ):
+        with pytest.raises(EditRefused, match="comes to its end"):
+            edit()
+    assert plays(stream) == before
+    assert reloaded(stream).playlist == stream.playlist
+    assert reloaded(stream).paused_from is None
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -387,6 +400,20 @@ def test_what_was_chosen_before_the_pause_and_begins_with_it_goes_on_after_it(
     assert edited.title == "B"
     begin = (edited.at - on_air.timeline_epoch).total_seconds()
     assert plays(on_air, 3)[1:] == [("B", begin), ("C", begin + 10)]
+
+
+def test_resuming_says_what_begins_when_the_playlist_was_changed_meanwhile(
+    on_air, workspace, playlist, clock
+):
+    with_filler(on_air, workspace)
+    clock.shift(1)
+    stream_manager.pause(stream=on_air)  # with the end of A, at 10 s
+    stream_manager.remove_item(playlist=playlist, item_id=playlist.items.get(asset__title="B").pk)
+    clock.shift(13)
+    edited = stream_manager.resume(stream=on_air)
+    assert edited.title == "C"
+    begin = round((edited.at - on_air.timeline_epoch).total_seconds(), 2)
+    assert ("C", begin) in plays(on_air, 3)
 
 
 def test_without_a_filler_there_is_no_pause(on_air):
