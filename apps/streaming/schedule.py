@@ -445,6 +445,10 @@ class NothingToChange(Exception):
     """The edit would leave everything as it is: nothing is on then, or nothing else follows."""
 
 
+class BeginsByItself(NothingToChange):
+    """What was asked for comes anyway, and the programme is over before anything may change."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewVersion:
     """A version to be written."""
@@ -486,11 +490,14 @@ def jump(
     """
     begins = _begins_by_itself(programme, part, item_id, now_ns=now_ns, until=at_frame)
     if begins is not None:
-        same = (
-            _edit(programme, sounds=edits.kept_sound(programme, at_frame=at_frame))
-            if part == SOUND
-            else _edit(programme, edits.kept(programme, at_frame=at_frame))
-        )
+        try:
+            same = (
+                _edit(programme, sounds=edits.kept_sound(programme, at_frame=at_frame))
+                if part == SOUND
+                else _edit(programme, edits.kept(programme, at_frame=at_frame))
+            )
+        except NothingToChange:
+            raise BeginsByItself from None
         return replace(same, at=due_at(programme, begins.begin, part), title=begins.entry.title)
     place = place_of(programme, part, item_id, at_frame=at_frame, at=at)
     if place is None:

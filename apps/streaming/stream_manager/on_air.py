@@ -331,6 +331,8 @@ def _edit(
         programme = programme_of(stream, rows)
         try:
             edit = change(stream, programme, at_frame(stream, programme, part))
+        except schedule.BeginsByItself:
+            raise EditRefused(_("That begins by itself, before anything may change.")) from None
         except schedule.NothingToChange:
             raise EditRefused(
                 nothing or _("That is not in the list that is on air then, or nothing is.")

@@ -200,8 +200,17 @@ def test_a_jump_into_a_shuffled_list_to_come_stays_in_its_round(clock, workspace
 def test_what_nothing_would_follow_is_refused_for_that_reason(clock, workspace):
     stream = make_stream(workspace, listing(workspace, "A", "B"), loop=False)
     stream_manager.start_stream(stream=stream)
-    clock.shift(11)
+    clock.shift(9)
     extra = prepare(make_asset(workspace, "News"), seconds=4)
+    ident = prepare(make_asset(workspace, "Ident"), seconds=1)
+    with transaction.atomic():
+        stream_manager.swap_playlist(stream=stream, playlist=listing(workspace, "Last", seconds=1))
+        stream_manager.play_next(stream=stream, asset=ident)
+        clock.shift(10)  # B ends in a second, Ident and Last in three
+        with pytest.raises(EditRefused, match="by itself"):
+            stream_manager.jump(stream=stream, item_id=str(ident.pk))
+        transaction.set_rollback(True)
+    clock.shift(-8)
     edited = stream_manager.play_next(stream=stream, asset=extra)
     clock.shift(9.5)  # B is over, and nothing followed it before
     with pytest.raises(EditRefused, match="comes to its end"):
