@@ -123,12 +123,9 @@ def test_a_hostile_file_leaves_nothing_behind(
 ) -> None:
     path = tmp_path / "film.mp4"
     hostile(kind, path, make_clip(Clip()))
-    begun = time.monotonic()
-
     with pytest.raises(error):
         prepare(path, SMALL, tmp_path / "out", options=FAST)
 
-    assert time.monotonic() - begun < 5
     assert not (tmp_path / "out").exists()
 
 

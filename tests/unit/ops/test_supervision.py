@@ -92,17 +92,15 @@ def test_children_end_in_reverse_order(supervise, tmp_path):
     assert not any(map(is_alive, pids))
 
 
-def test_a_killed_child_is_back_at_once(supervise, tmp_path):
+def test_a_killed_child_is_back(supervise, tmp_path):
     process = supervise("""
         with Supervisor(say=say) as s:
             s.start(sleeper("a", first_delay_s=0.1))
             s.run()
     """)
     first = pid_of(tmp_path / "a")
-    began = time.monotonic()
     os.kill(first, signal.SIGKILL)
     second = pid_of(tmp_path / "a", other_than=first)
-    assert time.monotonic() - began < 2
     assert is_alive(second)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0

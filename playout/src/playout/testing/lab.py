@@ -230,6 +230,29 @@ def _percentile(values: Sequence[float], share: float) -> float:
 # -- scenarios ------------------------------------------------------------------------------------
 
 
+async def begins(lab: Lab, *, times: int = 10) -> None:
+    """Start: what `playout air` takes from the command on, the interpreter's start included."""
+    async with scene(lab, "start") as air:
+        item = lab.programme.versions[0].items[0]
+        took = []
+        for number in range(times):
+            key = f"key-{number}"
+            since = clock.monotonic_ns()
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "playout", "air", "--to", air.sink.url(key), item.video,
+                "--loop",
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                took.append(await air.next_key_frame(since, key))
+            finally:
+                process.kill()
+                await process.wait()
+        lab.found("start", "command to key frame, p50", statistics.median(took), 1.0, samples=times)
+        lab.found("start", "command to key frame, max", max(took), 2.0, samples=times)
+
+
 async def resets(lab: Lab, *, outputs: int = 20, each: int = 10) -> None:
     """F1: 200 resets at random moments of streams that are on air."""
     async with scene(lab, "F1", proxies=outputs) as air:
@@ -497,6 +520,7 @@ def _last_media(sessions: Sequence[SessionRecord]) -> int | None:
 
 
 SCENARIOS: dict[str, Callable[[Lab], Awaitable[None]]] = {
+    "start": begins,
     "F1": resets,
     "F2": black_hole,
     "F3": slow,
