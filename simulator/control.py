@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from simulator.faults import Behaviour
 from simulator.ingest import Ingest
 from simulator.lifecycle import LifeCycle
 from simulator.oauth import OAuth
@@ -123,7 +122,7 @@ class Control:
                 world.behaviour.change(fields)
                 return world.behaviour.as_dict()
             case ["faults", "reset"]:
-                world.behaviour.change(Behaviour().as_dict())
+                world.behaviour.change(world.begun_with)
                 return world.behaviour.as_dict()
             case ["clock"]:
                 # Only forward: nothing here is made for a past that comes back.

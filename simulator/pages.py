@@ -54,7 +54,7 @@ fast for what YouTube does by itself.</p>
 <section class="card"><h2>Channels</h2>{_channels(world)}</section>
 <section class="card"><h2>Access</h2>{_grants(world)}<h3>Quota of today</h3><ul>{spent}</ul>
 </section>
-<section class="card"><h2>Faults</h2>{_switches(world.behaviour)}</section>
+<section class="card"><h2>Faults</h2>{_switches(world.behaviour, world.begun_with)}</section>
 <section class="card"><h2>What happened</h2><ol class="events">{_events(world)}</ol></section>"""
     return page("Overview", content)
 
@@ -175,7 +175,7 @@ def _grants(world: World) -> str:
     return f'<ul class="rows">{rows or "<li>Nobody was allowed in yet.</li>"}</ul>'
 
 
-def _switches(behaviour: Behaviour) -> str:
+def _switches(behaviour: Behaviour, begun_with: dict[str, Any]) -> str:
     fields = ""
     for name, value in behaviour.as_dict().items():
         label = escape(name.replace("_", " "))
@@ -198,14 +198,14 @@ def _switches(behaviour: Behaviour) -> str:
                 f'<input id="{name}" name="{name}" type="number" min="0" step="any"'
                 f' value="{value}">'
             )
-        is_changed = " changed" if value != getattr(Behaviour(), name) else ""
+        is_changed = " changed" if value != begun_with[name] else ""
         fields += (
             f'<div class="switch{is_changed}"><label for="{name}">{label}</label>{field}</div>'
         )
     return (
         f'<form method="post" action="/simulator/faults"><div class="switches">{fields}</div>'
         '<p class="buttons"><button>Set</button></p></form>'
-        + _button("/simulator/faults/reset", "Back to the defaults")
+        + _button("/simulator/faults/reset", "Back to how it was started")
     )
 
 

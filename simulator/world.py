@@ -156,6 +156,8 @@ class World:
         if not scale > 0:
             raise ValueError("The time scale must be more than 0.")
         self.behaviour = behaviour or Behaviour()
+        self.begun_with = self.behaviour.as_dict()
+        """The switches as they were set at the start, and can be set back to."""
         self.scale = scale
         self.chance = random.Random(seed)
         """Of faults and delays."""
@@ -468,7 +470,10 @@ class World:
         if snapshot.get("format") != 1:
             raise ValueError("The snapshot is of another version of the simulator.")
         try:
-            self.behaviour.change(snapshot["behaviour"])
+            usual = Behaviour().as_dict()
+            asked = {k: v for k, v in self.begun_with.items() if v != usual[k]}
+            # What was asked for at this start counts more than what was kept from the last one.
+            self.behaviour.change(snapshot["behaviour"] | asked)
             self.offset_s = float(snapshot["offset_s"])
             self.units = {day: int(units) for day, units in snapshot["units"].items()}
             self.access_tokens = {

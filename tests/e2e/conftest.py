@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINES_TOLD = 15
 
 # Five seconds are the default, which a machine that runs three of these at once may need.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 
 
 @dataclass
@@ -218,7 +218,7 @@ def page(browser: Browser, installation: Installation) -> Iterator[Page]:
         base_url=installation.address, viewport={"width": 1280, "height": 900}
     )
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(40_000)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
     def note(message: ConsoleMessage) -> None:

@@ -165,7 +165,7 @@ def create_start_and_stop_a_stream(page: Page) -> None:
     expect(page.locator("h1")).to_have_text("Without a mouse")
     press(page, "button", "^start")
     badge = page.locator("#live .badge-state").first  # the stream's own; receivers have theirs
-    expect(badge).to_have_text("On air", timeout=30_000)
+    expect(badge).to_have_text("On air", timeout=40_000)
     edit_what_comes(page)
     press(page, "a", "^stop")
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -180,7 +180,7 @@ def create_start_and_stop_a_stream(page: Page) -> None:
     assert page.evaluate("document.activeElement.innerText.trim()") == "Stop"
     page.keyboard.press("Enter")
     press(page, "dialog button", "^stop")
-    expect(badge).to_have_text("Off", timeout=20_000)
+    expect(badge).to_have_text("Off", timeout=40_000)
 
 
 def edit_what_comes(page: Page) -> None:

@@ -102,7 +102,7 @@ def test_a_deleted_file_comes_back(page: Page, tmp_path: Path) -> None:
     sign_up(page, "delete@example.org")
     page.goto("/library/")
     page.set_input_files("#upload-files", note)
-    expect(page.locator(".asset-row")).to_contain_text("The file is text.", timeout=30_000)
+    expect(page.locator(".asset-row")).to_contain_text("The file is text.", timeout=40_000)
     page.locator(".asset-row summary").click()
     page.locator(".asset-row").get_by_text("Delete").click()
     dialog = page.get_by_role("dialog")

@@ -112,7 +112,7 @@ def test_one_click_from_a_connected_channel_to_what_viewers_see(
     page.locator("#youtube-end").click()
     page.get_by_role("button", name=re.compile("End")).click()
     wait_until(lambda: states(installation) == ["complete"], "the broadcast goes on")
-    expect(page.locator("#youtube .badge-state")).to_have_text("Not on YouTube", timeout=15_000)
+    expect(page.locator("#youtube .badge-state")).to_have_text("Not on YouTube", timeout=40_000)
     seen.locator("#watch-said[data-state=off]").wait_for()
     seen.close()
 

@@ -10,6 +10,7 @@ import pytest
 from simulator.description import Description
 from simulator.faults import Behaviour
 from simulator.quota import pacific_day
+from simulator.world import World
 from tests.simulator.service import Client, Dropped, Service, feed
 
 
@@ -62,8 +63,6 @@ async def test_about_one_answer_in_a_hundred_is_lost(
 
 
 async def test_the_same_seed_loses_the_same_answers(described: Description) -> None:
-    from simulator.world import World
-
     draws = [[World(seed=3).chance.random() for _ in range(20)] for _ in range(2)]
     assert draws[0] == draws[1]
 
@@ -334,7 +333,6 @@ async def test_a_reset_key_is_another_key(client: Client, service: Service) -> N
 async def test_time_can_be_scaled(described: Description) -> None:
     from simulator.app import Simulator
     from simulator.seed import fill
-    from simulator.world import World
 
     clock = [datetime(2026, 7, 1, 12, tzinfo=UTC)]
     calm = Behaviour(read_lag_s=0, lost_answers=0)
@@ -364,8 +362,6 @@ async def test_an_archive_is_kept_under_twelve_hours(client: Client, service: Se
 async def test_a_restart_takes_everything_up(client: Client, service: Service) -> None:
     import json
 
-    from simulator.world import World
-
     broadcast, stream = await client.live()
     kept = json.loads(json.dumps(service.world.snapshot()))
     new = World(now=lambda: service.clock[0])
@@ -374,6 +370,20 @@ async def test_a_restart_takes_everything_up(client: Client, service: Service) -
     assert new.stream_of_key(stream["cdn"]["ingestionInfo"]["streamName"]) is not None
     assert new.grant_of_token(client.token) is not None
     assert new.units == service.world.units
+
+
+async def test_switches_go_back_to_how_it_was_started(service: Service) -> None:
+    assert service.world.begun_with["read_lag_s"] == 0
+    await service.control("/simulator/faults", read_lag_s=9, api="down")
+    told = await service.control("/simulator/faults/reset")
+    assert (told["read_lag_s"], told["api"]) == (0, "up")
+
+
+def test_what_is_asked_for_at_a_start_counts_more_than_what_was_kept() -> None:
+    kept = World(behaviour=Behaviour(unknown_key="close", read_lag_s=9)).snapshot()
+    new = World(behaviour=Behaviour(unknown_key="accept"))
+    new.restore(kept)
+    assert (new.behaviour.unknown_key, new.behaviour.read_lag_s) == ("accept", 9)
 
 
 async def test_switches_are_named_and_checked(service: Service) -> None:
