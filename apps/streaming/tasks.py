@@ -14,6 +14,8 @@ from apps.streaming.models import Desired, Event, ProgrammeKind, Sample, Session
 logger = logging.getLogger(__name__)
 
 EVENTS_KEPT = timedelta(days=90)
+VERSIONS_KEPT = EVENTS_KEPT
+"""An edit can be taken back while its event is there."""
 SESSIONS_KEPT = timedelta(days=400)
 SAMPLES_KEPT = timedelta(hours=48)
 
@@ -40,15 +42,17 @@ def sweep() -> None:
 
 @shared_task(name="apps.streaming.tasks.prune")
 def prune() -> None:
-    """Remove events, sessions and samples that nobody looks at any more."""
+    """Remove events, sessions, samples and versions that nobody looks at any more."""
     now = timezone.now()
     events, _ = Event.objects.filter(at__lt=now - EVENTS_KEPT).delete()
     sessions, _ = Session.objects.filter(ended_at__lt=now - SESSIONS_KEPT).delete()
     samples, _ = Sample.objects.filter(hour__lt=now - SAMPLES_KEPT).delete()
-    if events or sessions or samples:
+    versions = stream_manager.forget_replaced(before=now - VERSIONS_KEPT)
+    if events or sessions or samples or versions:
         logger.info(
-            "Removed %d old events, %d old sessions and %d hours of samples.",
+            "Removed %d old events, %d old sessions, %d hours of samples and %d versions.",
             events,
             sessions,
             samples,
+            versions,
         )

@@ -32,7 +32,12 @@ from apps.streaming.stream_manager.playlists import (
     set_order,
     set_weight,
 )
-from apps.streaming.stream_manager.programmes import CHANNEL, StreamIsOnAir, refresh_programme
+from apps.streaming.stream_manager.programmes import (
+    CHANNEL,
+    StreamIsOnAir,
+    forget_replaced,
+    refresh_programme,
+)
 from apps.streaming.stream_manager.starting import (
     Check,
     StartRefused,
@@ -82,6 +87,7 @@ __all__ = [
     "forget_keys",
     "forget_lists",
     "forget_removed",
+    "forget_replaced",
     "join_between",
     "jump",
     "last_edit",

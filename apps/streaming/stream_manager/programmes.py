@@ -188,6 +188,27 @@ def _go_on_by_the_clock(
 # -- rows ---------------------------------------------------------------------------------------
 
 
+def forget_replaced(*, before: datetime) -> int:
+    """Remove versions that say nothing about the time since `before`; returns how many.
+
+    What a paused stream goes back to is kept, and what one that is off was stopped in.
+    """
+    old = ProgrammeVersion.objects.filter(created_at__lt=before)
+    removed, _rows = old.exclude(epoch=F("stream__timeline_epoch")).delete()
+    streams = Stream.objects.filter(pk__in=old.values("stream"), paused_from=None)
+    for stream in streams.iterator():
+        since = before
+        if not stream.is_wanted and stream.stopped_at is not None:
+            since = min(before, stream.stopped_at)
+        first: dict[str, int] = {}
+        for row in selectors.standing_versions(stream, since=since):
+            first.setdefault(row.kind, row.n)
+        for kind, n in first.items():
+            replaced, _rows = old.filter(stream=stream, kind=kind, n__lt=n).delete()
+            removed += replaced
+    return removed
+
+
 def programme_of(stream: Stream, rows: Sequence[ProgrammeVersion]) -> schedule.Programme:
     """The programme that these rows of the stream's time line describe."""
     return schedule.programme(epoch=_epoch(stream), profile=stream.profile, versions=rows)

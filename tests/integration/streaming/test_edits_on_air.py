@@ -12,8 +12,8 @@ from django.db import transaction
 from django.db.models.signals import post_init
 from django.utils import timezone
 
-from apps.streaming import schedule, selectors, stream_manager
-from apps.streaming.models import Output, ProgrammeVersion, Stream
+from apps.streaming import schedule, selectors, stream_manager, tasks
+from apps.streaming.models import Output, ProgrammeVersion, StartPolicy, Stream
 from apps.streaming.stream_manager import EditRefused
 from tests.integration.streaming.conftest import make_asset, make_stream, prepare
 
@@ -338,6 +338,47 @@ def test_an_empty_playlist_does_not_take_over(on_air, workspace):
     with pytest.raises(EditRefused, match="Nothing of"):
         stream_manager.swap_playlist(stream=on_air, playlist=listing(workspace))
     assert reloaded(on_air).playlist.name == "Night"
+
+
+# -- what is kept -------------------------------------------------------------------------------
+
+
+def test_versions_that_were_replaced_long_ago_are_forgotten(on_air, workspace, clock):
+    extra = prepare(make_asset(workspace, "News"), seconds=4)
+    for _ in range(5):
+        stream_manager.play_next(stream=on_air, asset=extra)
+        clock.shift(60)
+    written = on_air.versions.count()
+    clock.shift(timedelta(days=91))
+    stream_manager.play_next(stream=on_air, asset=extra)
+    before = plays(on_air)
+    tasks.prune()
+    assert 3 <= on_air.versions.count() < written
+    assert plays(on_air) == before
+    numbers = list(on_air.versions.values_list("n", flat=True))
+    tasks.prune()
+    assert list(on_air.versions.values_list("n", flat=True)) == numbers
+
+
+def test_what_a_stopped_or_paused_stream_goes_on_with_is_kept(on_air, workspace, clock):
+    Stream.objects.filter(pk=on_air.pk).update(start_policy=StartPolicy.RESUME)
+    other = listing(workspace, "X", "Y")
+    stream_manager.swap_playlist(stream=on_air, playlist=other, at="item")
+    # Stopped before the other list has begun.
+    stream_manager.stop_stream(stream=reloaded(on_air))
+    clock.shift(timedelta(days=200))
+    tasks.prune()
+    assert [row.n for row in selectors.versions_of_epoch(reloaded(on_air))] == [1, 2]
+    stream_manager.start_stream(stream=reloaded(on_air))
+    with_filler(on_air, workspace)
+    clock.shift(20)
+    stream_manager.pause(stream=on_air)
+    clock.shift(20)
+    paused = plays(on_air, 1)
+    clock.shift(timedelta(days=200))
+    tasks.prune()
+    assert plays(on_air, 1)[0][0] == paused[0][0]
+    assert stream_manager.resume(stream=on_air).title in "XY"
 
 
 # -- pause --------------------------------------------------------------------------------------
