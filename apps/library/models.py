@@ -218,7 +218,9 @@ class Track(Record, Failable, Leased):
     progress = models.PositiveSmallIntegerField(default=0)
     """Whole per cent."""
     frames = models.PositiveBigIntegerField(default=0)
-    """Pictures of content, or AAC frames, that one pass plays."""
+    """Pictures of content, or AAC frames with the silence that reaches the end of the pictures."""
+    heard_frames = models.PositiveBigIntegerField(null=True, blank=True)
+    """AAC frames before that silence, which a song is without; null when there is nothing else."""
     size_bytes = models.PositiveBigIntegerField(default=0)
     prefix = models.CharField(max_length=200, blank=True, editable=False)
     """Storage name of the folder that holds `<kind>.track` and `<kind>.index`."""

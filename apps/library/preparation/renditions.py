@@ -121,7 +121,10 @@ def _note_ready(
         audio = Track.objects.select_for_update().get(pk=rendition.audio_id)
         if not audio.is_ready or audio.frames < prepared.audio_frames:
             Track.objects.filter(pk=audio.pk).update(
-                **ready, frames=prepared.audio_frames, size_bytes=sizes["audio"]
+                **ready,
+                frames=prepared.audio_frames,
+                heard_frames=prepared.heard_frames or None,
+                size_bytes=sizes["audio"],
             )
         asset = rendition.asset
         report = {"notes": list(prepared.notes), "changes": list(prepared.report.changes),

@@ -120,7 +120,12 @@ def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
         .exclude(asset__kind=AssetKind.PICTURE)
         .order_by("position", "created_at")
         .values_list(
-            "pk", "asset_id", "asset__title", "asset__tracks__pk", "asset__tracks__frames", "weight"
+            "pk",
+            "asset_id",
+            "asset__title",
+            "asset__tracks__pk",
+            Coalesce("asset__tracks__heard_frames", "asset__tracks__frames"),
+            "weight",
         )
     )
     return [_entry(*found) for found in items]
@@ -137,7 +142,8 @@ def ready_once(stream: Stream, asset: Asset, kind: str) -> dict[str, Any] | None
         sound = asset.tracks.filter(kind=TrackKind.AUDIO, state=TrackState.READY).first()
         if sound is None:
             return None
-        return _entry(asset.pk, asset.pk, asset.title, sound.pk, sound.frames, 1)
+        frames = sound.heard_frames or sound.frames
+        return _entry(asset.pk, asset.pk, asset.title, sound.pk, frames, 1)
     rendition = (
         asset.renditions.filter(profile=stream.profile, video__state=TrackState.READY)
         .select_related("video", "audio")

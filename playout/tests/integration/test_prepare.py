@@ -89,3 +89,4 @@ def test_the_sound_reaches_beyond_the_pictures(
     assert track.frames == result.audio_frames
     assert track.frames / float(track.description.rate) >= result.seconds + 1024 / 44100
     assert 126 <= track.description.content_frames <= 130
+    assert track.description.content_frames == result.heard_frames

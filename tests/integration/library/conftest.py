@@ -38,6 +38,16 @@ def tone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _make(tmp_path_factory.mktemp("media") / "tone.mp3", "-f", "lavfi", "-i", "sine=d=2")
 
 
+@pytest.fixture(scope="session")
+def mute(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One second of pictures without sound."""
+    return _make(
+        tmp_path_factory.mktemp("media") / "mute.mp4",
+        *("-f", "lavfi", "-i", "testsrc=s=160x90:r=25:d=1"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+    )
+
+
 @pytest.fixture(autouse=True)
 def library(settings, tmp_path: Path) -> Path:
     """Where this test's files lie."""

@@ -186,6 +186,20 @@ def test_two_formats_share_one_sound_track_long_enough_for_both(ready):
         assert audio.frames * 1024 / 44100 >= frames / fps
 
 
+def test_the_sound_is_known_apart_from_the_silence_behind_it(received, tone, mute):
+    found = {}
+    for source in (tone, mute):
+        asset = received(source, source.name)
+        assert preparation.check(asset.pk) == "ready"
+        rendition = services.request_rendition(asset=asset, profile=PROFILE)
+        assert preparation.prepare(rendition.pk) == "ready"
+        found[source] = Track.objects.get(pk=rendition.audio_id)
+    heard = found[tone].heard_frames
+    assert heard * 1024 / 44100 == pytest.approx(2, abs=0.06)
+    assert heard < found[tone].frames
+    assert found[mute].heard_frames is None
+
+
 def test_an_unknown_format_is_refused(ready):
     with pytest.raises(Exception, match="no profile called"):
         services.request_rendition(asset=ready, profile="8k")

@@ -638,6 +638,13 @@ def test_a_picture_is_never_music(radio):
     assert stream_manager.play_next(stream=radio, asset=cover).title == "Cover"
 
 
+def test_a_song_is_without_the_silence_that_fills_up_its_pictures(radio):
+    song = radio.music.items.get(asset__title="Song 1").asset
+    song.tracks.filter(kind="audio").update(heard_frames=428)
+    assert [entry["frames"] for entry in selectors.ready_lists(radio).sound] == [428, 431, 431]
+    assert selectors.ready_once(radio, song, "sound")["frames"] == 428
+
+
 def test_skipping_a_song_leaves_the_pictures_alone(radio):
     pictures = plays(radio, 4)
     edited = stream_manager.skip(stream=radio, part="sound")

@@ -64,6 +64,8 @@ class Prepared:
     """Pictures."""
     audio_frames: int
     """AAC frames, padding included."""
+    heard_frames: int
+    """Those before the padding; none when the source has no sound."""
     seconds: float
     """How long the item plays: the pictures rule."""
     bytes: int
@@ -78,6 +80,7 @@ class Prepared:
         return {
             "frames": self.frames,
             "audio_frames": self.audio_frames,
+            "heard_frames": self.heard_frames,
             "seconds": round(self.seconds, 3),
             "bytes": self.bytes,
             "mode": self.mode,
@@ -294,6 +297,7 @@ class _Preparation:
             return Prepared(
                 frames=frames,
                 audio_frames=audio_writer.frames,
+                heard_frames=heard,
                 seconds=frames / made.profile.fps,
                 bytes=video_writer.bytes_written + audio_writer.bytes_written,
                 mode=made.mode,
