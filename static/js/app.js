@@ -78,7 +78,8 @@
   const dayStart = (moment) => new Date(moment.getFullYear(), moment.getMonth(), moment.getDate());
   const dayName = (moment) => {
     const ago = Math.round((dayStart(new Date()) - dayStart(moment)) / 86400000);
-    return ago === 0 || ago === 1 ? nearDay.format(-ago, "day") : day.format(moment);
+    const [first, ...rest] = ago === 0 || ago === 1 ? nearDay.format(-ago, "day") : day.format(moment);
+    return first.toLocaleUpperCase(lang) + rest.join("");
   };
   // <ol data-days>: items with a time, newest first, get a heading for each of the reader's days.
   const dayHeadings = (list) => {

@@ -138,6 +138,6 @@ def test_switches_are_set_on_the_page(phone: Page, simulator: Running) -> None:
     phone.locator(".switch.changed select[name=api]").wait_for()
     assert simulator.world.behaviour.api == "down"
     assert simulator.world.behaviour.units_per_day == 7
-    phone.get_by_role("button", name="Back to the defaults").click()
+    phone.get_by_role("button", name="Back to how it was started").click()
     phone.locator(".switch:not(.changed) select[name=api]").wait_for()
     assert simulator.world.behaviour.api == "up"
