@@ -224,6 +224,8 @@ class Track(Record, Failable, Leased):
     size_bytes = models.PositiveBigIntegerField(default=0)
     prefix = models.CharField(max_length=200, blank=True, editable=False)
     """Storage name of the folder that holds `<kind>.track` and `<kind>.index`."""
+    replaced_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When another row took its place; programmes written before then play it until they follow."""
 
     class Meta:
         ordering: ClassVar = ["created_at", "id"]
@@ -236,7 +238,9 @@ class Track(Record, Failable, Leased):
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["asset", "kind", "profile"], name="library_track_once_per_profile"
+                fields=["asset", "kind", "profile"],
+                condition=Q(replaced_at=None),
+                name="library_track_once_per_profile",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=TrackState.values) & Q(kind__in=TrackKind.values),

@@ -48,7 +48,7 @@ def prepare_card(card_id: str) -> None:
 
 @shared_task(name="apps.library.tasks.sweep")
 def sweep() -> None:
-    """Queue what was forgotten, throw away what nobody finished, purge what was deleted."""
+    """Queue what was forgotten, throw away what nobody finished, purge what nobody needs."""
     checking = Asset.objects.filter(state=AssetState.CHECKING, deleted_at__isnull=True)
     for asset in checking.order_by("updated_at")[:SWEEP_ROWS]:
         if lease.is_free(asset):
@@ -68,6 +68,7 @@ def sweep() -> None:
         services.request_rendition(asset=asset, profile=preparation.default_profile_id())
     services.wake_cards()
     services.remove_old_cards()
+    services.remove_replaced()
     thrown, purged = services.expire_uploads(), services.purge_deleted()
     scraps = preparation.remove_scraps(timedelta(seconds=2 * LONGEST_PREPARATION_S))
     if thrown or purged or scraps:

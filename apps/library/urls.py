@@ -25,5 +25,6 @@ urlpatterns = [
     path("library/<uuid:asset_id>/restore/", views.restore, name="restore"),
     path("library/<uuid:asset_id>/retry/", views.retry, name="retry"),
     path("library/<uuid:asset_id>/prepare/", views.prepare, name="prepare"),
+    path("library/<uuid:asset_id>/prepare-again/", views.prepare_again, name="prepare-again"),
     path("library/<uuid:asset_id>/thumbnail/", views.thumbnail, name="thumbnail"),
 ]

@@ -400,6 +400,18 @@ def prepare(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
 
 
 @login_required
+@require_POST
+def prepare_again(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
+    """Prepare a file anew in all its formats."""
+    found = get_asset_for(request.user, asset_id, Role.EDITOR)
+    if services.prepare_again(asset=found):
+        messages.success(request, _("The file is being prepared again."))
+    else:
+        messages.info(request, _("It can be prepared again when it is ready."))
+    return redirect(found)
+
+
+@login_required
 @require_GET
 def thumbnail(request: HttpRequest, asset_id: uuid.UUID) -> HttpResponse:
     """A picture of the file, for members only; made by us, so it is what it says it is."""

@@ -135,6 +135,7 @@ ADDRESSES: dict[str, dict[str, Wall]] = {
     "library/<uuid:asset_id>/delete/": _form(EDITOR),
     "library/<uuid:asset_id>/restore/": {"POST": EDITOR},
     "library/<uuid:asset_id>/retry/": {"POST": EDITOR},
+    "library/<uuid:asset_id>/prepare-again/": {"POST": EDITOR},
     "library/<uuid:asset_id>/prepare/": {"POST": EDITOR},
     "library/<uuid:asset_id>/thumbnail/": {"GET": VIEWER},
     # -- channels
@@ -254,6 +255,7 @@ ADDRESSES: dict[str, dict[str, Wall]] = {
     "api/v1/assets/<uuidstr:asset_id>": {"GET": READ, "PATCH": LIBRARY, "DELETE": LIBRARY},
     "api/v1/assets/<uuidstr:asset_id>/restore": {"POST": LIBRARY},
     "api/v1/assets/<uuidstr:asset_id>/retry": {"POST": LIBRARY},
+    "api/v1/assets/<uuidstr:asset_id>/prepare-again": {"POST": LIBRARY},
     "api/v1/assets/<uuidstr:asset_id>/renditions": {"GET": READ, "POST": LIBRARY},
     "api/v1/uploads": {"POST": LIBRARY, "OPTIONS": PUBLIC},
     "api/v1/uploads/<uuidstr:upload_id>": {

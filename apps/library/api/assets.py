@@ -49,6 +49,13 @@ NOTHING_FAILED = Kind(
     "Only what failed can be tried again; look at the file's state.",
 )
 
+NOT_READY = Kind(
+    "asset.not_ready",
+    409,
+    "There is nothing to prepare again yet.",
+    "Wait until the file is ready; what failed is tried again with `retry`.",
+)
+
 State = Literal["uploading", "checking", "ready", "failed"]
 TrackState = Literal["queued", "running", "ready", "failed"]
 
@@ -270,6 +277,24 @@ def retry_asset(request: HttpRequest, asset_id: UUID) -> Status[Any]:
     found = get_asset_for(caller(request), asset_id, Role.EDITOR)
     if not services.retry_asset(asset=found):
         raise Problem(NOTHING_FAILED)
+    return Status(202, _told(found))
+
+
+@endpoints.change(
+    "POST",
+    "/assets/{uuid:asset_id}/prepare-again",
+    Scope.LIBRARY,
+    response={202: AssetTold},
+    refusals=[NOT_READY],
+)
+def prepare_asset_again(request: HttpRequest, asset_id: UUID) -> Status[Any]:
+    """Prepare all formats of a file anew, for when what was prepared is damaged.
+
+    What is on air goes on; streams take up the new tracks with their next item.
+    """
+    found = get_asset_for(caller(request), asset_id, Role.EDITOR)
+    if not services.prepare_again(asset=found):
+        raise Problem(NOT_READY)
     return Status(202, _told(found))
 
 

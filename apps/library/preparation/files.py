@@ -102,10 +102,20 @@ def remove_files(asset: Asset) -> None:
         if name:
             default_storage.delete(name)
     for track in asset.tracks.all():
-        if track.prefix:
-            remove_tree(track.prefix)
-        for card in track.cards.exclude(prefix=""):
-            remove_tree(card.prefix)
+        remove_track(track)
+
+
+def remove_track(track: Track) -> None:
+    """Remove the folder that the track lies in, and its title cards, from storage."""
+    if track.prefix:
+        remove_tree(track.prefix)
+    remove_cards(track)
+
+
+def remove_cards(track: Track) -> None:
+    """Remove the title cards of a track from storage."""
+    for card in track.cards.exclude(prefix=""):
+        remove_tree(card.prefix)
 
 
 @contextlib.contextmanager

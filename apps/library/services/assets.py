@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 UNDO_TIME = timedelta(minutes=15)
 """How long a deleted file can come back; its bytes go afterwards."""
+
+REPLACED_TIME = timedelta(days=2)
+"""How long tracks are kept when others took their place: streams on air follow at a join."""
 
 
 class AssetInUse(Exception):
@@ -116,10 +121,13 @@ def request_rendition(*, asset: Asset, profile: str) -> Rendition:
     profile_id = preparation.profile_id(profile)
     with transaction.atomic():
         video, _made = Track.objects.get_or_create(
-            asset=asset, kind=TrackKind.VIDEO, profile=profile_id
+            asset=asset, kind=TrackKind.VIDEO, profile=profile_id, replaced_at=None
         )
         audio, _made = Track.objects.get_or_create(
-            asset=asset, kind=TrackKind.AUDIO, profile=preparation.AUDIO_PROFILE_ID
+            asset=asset,
+            kind=TrackKind.AUDIO,
+            profile=preparation.AUDIO_PROFILE_ID,
+            replaced_at=None,
         )
         rendition, _made = Rendition.objects.get_or_create(
             asset=asset, profile=profile_id, defaults={"video": video, "audio": audio}
@@ -153,6 +161,64 @@ def retry_asset(*, asset: Asset) -> bool:
         if changed:
             wake_work(asset=asset)
     return bool(changed)
+
+
+def prepare_again(*, asset: Asset) -> bool:
+    """Prepare all formats of `asset` anew; False when none is ready, or one is being prepared.
+
+    For tracks that were found damaged. A track never changes once it is ready, so others take the
+    place of these, which programmes play until they follow.
+    """
+    with transaction.atomic():
+        # Whoever asks at the same time waits here, and then finds it being prepared.
+        asset = Asset.objects.select_for_update().get(pk=asset.pk)
+        renditions = list(asset.renditions.select_related("video", "audio"))
+        states = {rendition.state for rendition in renditions}
+        if TrackState.READY not in states or states - {TrackState.READY, TrackState.FAILED}:
+            return False
+        replacing: dict[UUID, Track] = {}
+        for rendition in renditions:
+            rendition.video = _anew(rendition.video, replacing)
+            rendition.audio = _anew(rendition.audio, replacing)
+            rendition.save(update_fields=["video", "audio", "updated_at"])
+        wake_work(asset=asset)
+    logger.info("Asset %s is prepared again.", asset.pk)
+    return True
+
+
+def _anew(track: Track, replacing: dict[UUID, Track]) -> Track:
+    """The track to be prepared in the place of `track`; formats that shared that one share it."""
+    if track.state == TrackState.FAILED:
+        requeue(track)
+    elif track.is_ready and track.pk not in replacing:
+        Track.objects.filter(pk=track.pk).update(replaced_at=timezone.now())
+        replacing[track.pk] = Track.objects.create(
+            asset_id=track.asset_id, kind=track.kind, profile=track.profile
+        )
+    return replacing.get(track.pk, track)
+
+
+def remove_replaced() -> int:
+    """Remove tracks whose place another one, ready by now, took long ago, and their bytes."""
+    ready = Track.objects.filter(
+        asset=OuterRef("asset"),
+        kind=OuterRef("kind"),
+        profile=OuterRef("profile"),
+        replaced_at=None,
+        state=TrackState.READY,
+    )
+    late = Track.objects.filter(Exists(ready), replaced_at__lt=timezone.now() - REPLACED_TIME)
+    removed = 0
+    for track in late.select_related("asset")[:100]:
+        # Both tracks of a rendition lie in one folder: it goes with the last of them.
+        if Track.objects.filter(prefix=track.prefix).exclude(pk=track.pk).exists():
+            preparation.remove_cards(track)
+        else:
+            preparation.remove_track(track)
+        track.delete()
+        totals.forget(track.asset.workspace_id)
+        removed += 1
+    return removed
 
 
 def requeue(track: Track) -> None:

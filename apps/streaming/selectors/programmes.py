@@ -116,6 +116,7 @@ def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
             asset__deleted_at=None,
             asset__tracks__kind=TrackKind.AUDIO,
             asset__tracks__state=TrackState.READY,
+            asset__tracks__replaced_at=None,
         )
         .exclude(asset__kind=AssetKind.PICTURE)
         .order_by("position", "created_at")
@@ -139,7 +140,9 @@ def ready_once(stream: Stream, asset: Asset, kind: str) -> dict[str, Any] | None
     if kind == "sound":
         if asset.kind == AssetKind.PICTURE:
             return None
-        sound = asset.tracks.filter(kind=TrackKind.AUDIO, state=TrackState.READY).first()
+        sound = asset.tracks.filter(
+            kind=TrackKind.AUDIO, state=TrackState.READY, replaced_at=None
+        ).first()
         if sound is None:
             return None
         frames = sound.heard_frames or sound.frames
@@ -296,6 +299,7 @@ def titles_told(stream: Stream) -> TitlesTold | None:
     cards = TitleCard.objects.filter(
         loop__asset__in=pictures,
         loop__profile=stream.profile,
+        loop__replaced_at=None,
         style=stream.title_cards,
         keep_until__gt=timezone.now(),
     ).only("text", "state", "failure_message")[:TITLES_COUNTED]

@@ -52,6 +52,7 @@ def addresses(asset: Asset) -> list[tuple[str, str]]:
         ("get", base), ("get", f"{base}thumbnail/"), ("get", f"{base}rename/"),
         ("post", f"{base}rename/"), ("get", f"{base}delete/"), ("post", f"{base}delete/"),
         ("post", f"{base}retry/"), ("post", f"{base}prepare/"),
+        ("post", f"{base}prepare-again/"),
     ]  # fmt: skip
 
 

@@ -248,6 +248,57 @@ def test_one_format_that_fails_leaves_the_other_waiting(ready):
     assert Rendition.objects.get(pk=bad.pk).state == "failed"
 
 
+def test_what_was_prepared_is_kept_while_it_is_prepared_again(ready, library):
+    first = services.request_rendition(asset=ready, profile=PROFILE)
+    second = services.request_rendition(asset=ready, profile="480p24-economy")
+    assert not services.prepare_again(asset=ready), "nothing is ready yet"
+    for rendition in (first, second):
+        assert preparation.prepare(rendition.pk) == "ready"
+    old = list(ready.tracks.all())
+    assert services.prepare_again(asset=ready)
+    assert not services.prepare_again(asset=ready), "it is under way"
+    for rendition in (first, second):
+        assert preparation.prepare(rendition.pk) == "ready"
+        rendition.refresh_from_db()
+    assert first.audio_id == second.audio_id
+    new = {first.video, second.video, first.audio}
+    assert {(track.kind, track.profile) for track in new} == {
+        (track.kind, track.profile) for track in old
+    }
+    for track in [*old, *new]:
+        track.refresh_from_db()
+        directory = preparation.local_track_directory(track)
+        assert (track.is_ready, (directory / f"{track.kind}.index").is_file()) == (True, True)
+    assert not {track.prefix for track in old} & {track.prefix for track in new}
+
+
+def test_what_was_replaced_goes_when_nothing_can_be_playing_it(ready):
+    rendition = services.request_rendition(asset=ready, profile=PROFILE)
+    preparation.prepare(rendition.pk)
+    old = preparation.local_track_directory(ready.tracks.get(kind="video"))
+    services.prepare_again(asset=ready)
+    long_ago = timezone.now() - 2 * services.assets.REPLACED_TIME
+    ready.tracks.filter(state="ready").update(replaced_at=long_ago)
+    assert services.remove_replaced() == 0, "there is nothing better yet"
+    preparation.prepare(rendition.pk)
+    assert services.remove_replaced() == 2
+    assert not old.exists()
+    assert [track.replaced_at for track in ready.tracks.all()] == [None, None]
+    for track in ready.tracks.all():
+        assert preparation.local_track_directory(track).is_dir()
+
+
+def test_what_had_failed_is_prepared_again_with_the_rest(ready):
+    good = services.request_rendition(asset=ready, profile=PROFILE)
+    assert preparation.prepare(good.pk) == "ready"
+    bad = services.request_rendition(asset=ready, profile="480p25-economy")
+    Track.objects.filter(pk=bad.video_id).update(attempt=preparation.ATTEMPTS)
+    assert preparation.prepare(bad.pk) == "failed"
+    assert services.prepare_again(asset=ready)
+    for rendition in (bad, good):
+        assert preparation.prepare(rendition.pk) == "ready"
+
+
 def test_a_file_of_zeros_is_refused_without_reading_it(received, library):
     """Three gigabytes that take no room on the disk must take no time either."""
     asset = received(b"x")

@@ -7,6 +7,9 @@ import time_machine
 from django.utils import timezone
 
 from apps.core import wake
+from apps.library import services as library
+from apps.library.models import Rendition
+from apps.library.signals import rendition_changed
 from apps.streaming import schedule, selectors, stream_manager
 from apps.streaming.destinations import DestinationRefused
 from apps.streaming.models import Desired, Destination, Event, Output, StartPolicy, Stream
@@ -116,6 +119,22 @@ def test_all_that_is_missing_is_said_at_once(workspace):
 def test_an_address_that_policy_has_come_to_forbid_is_refused_at_the_start(stream, settings):
     Destination.objects.update(address="rtmp://10.0.0.1/live")
     assert "allowed" in refusal(stream)
+
+
+def test_what_was_prepared_again_is_taken_up_with_the_next_item(workspace, playlist, stream):
+    stream_manager.start_stream(stream=stream)
+    before = stream.versions.get()
+    asset = playlist.items.get(asset__title="B").asset
+    old = asset.tracks.get(kind="video")
+    assert library.prepare_again(asset=asset)
+    assert stream_manager.refresh_programme(stream=reload(stream))
+    asset.tracks.filter(replaced_at=None).update(state="ready", frames=300, prefix="tracks/new")
+    new = asset.tracks.get(kind="video", replaced_at=None)
+    rendition_changed.send(sender=Rendition, asset_id=asset.pk, rendition_id=None)
+    last = stream.versions.order_by("n").last()
+    assert titles(last) == ["A", "B", "C"]
+    assert [before.items[1]["video"], last.items[1]["video"]] == [str(old.pk), str(new.pk)]
+    assert last.items[0] == before.items[0]
 
 
 def test_only_ready_items_go_on_air_and_others_join_when_they_are_ready(workspace, playlist):

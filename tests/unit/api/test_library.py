@@ -91,6 +91,14 @@ def test_formats_are_asked_for_and_failed_ones_tried_again(api, asset):
     assert Rendition.objects.get(profile="720p30@1").state == "queued"
 
 
+def test_what_is_ready_is_prepared_again_and_once(api, asset):
+    path = f"/assets/{asset.pk}/prepare-again"
+    asked = api("POST", path)
+    assert (asked.status_code, asked.json()["renditions"][0]["state"]) == (202, "queued")
+    again = api("POST", path)
+    assert (again.status_code, code_of(again)) == (409, "asset.not_ready")
+
+
 def test_a_file_is_uploaded_in_one_piece_and_once(api):
     def send():
         return api.client.post(
@@ -179,6 +187,7 @@ def test_uploading_needs_its_scope(program, alice):
         ("DELETE", "", None),
         ("POST", "/restore", None),
         ("POST", "/retry", None),
+        ("POST", "/prepare-again", None),
         ("GET", "/renditions", None),
         ("POST", "/renditions", {"profile": "720p30@1"}),
     ],
