@@ -247,7 +247,9 @@ class EditTold(Told):
 
     version: int = Field(description="By which it can be undone.")
     part: Part
-    effective_at: datetime = Field(description="At least 3 s ahead.")
+    effective_at: datetime = Field(
+        description="At least 3 s ahead, or sooner where what was asked for begins by itself."
+    )
     title: str = Field(description="What is on then.")
 
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet, Subquery
+from django.db.models import Case, F, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apps.library.models import Asset, AssetKind, AssetState, TitleCard, TrackKind, TrackState
+from apps.library.models import (
+    Asset,
+    AssetKind,
+    AssetState,
+    TitleCard,
+    TrackKind,
+    TrackState,
+)
 from apps.streaming import schedule
 from apps.streaming.models import (
     Desired,
@@ -67,38 +75,51 @@ def _ready_pictures(
     wanted = [playlist for playlist in playlists if playlist is not None]
     if not wanted:
         return {}
-    ready = {"asset__renditions__video__state": TrackState.READY}
-    if not stream.is_radio:
-        ready["asset__renditions__audio__state"] = TrackState.READY
-    items = (
+    is_video = Q(asset__tracks__kind=TrackKind.VIDEO, asset__tracks__profile=stream.profile)
+    is_audio = Q(asset__tracks__kind=TrackKind.AUDIO)
+    is_ready = Q(asset__tracks__state=TrackState.READY)
+    rows = (
         PlaylistItem.objects.filter(
+            # In radio mode nobody hears the sound of pictures, which need not be ready.
+            is_video & is_ready | (is_audio if stream.is_radio else is_audio & is_ready),
             playlist__in=wanted,
             # The playlist of another tenant would be a fault of ours: it must not reach the air.
             playlist__workspace=stream.workspace_id,
             asset__workspace=stream.workspace_id,
             asset__deleted_at=None,
-            asset__renditions__profile=stream.profile,
-            **ready,
         )
-        .order_by("position", "created_at")
-        # The joins of the filter above: an asset has one rendition in a profile.
+        .order_by("position", "created_at", "pk", *_BEST_FIRST)
         .values_list(
             "playlist_id",
             "pk",
             "asset_id",
             "asset__title",
-            "asset__renditions__video_id",
-            "asset__renditions__audio_id",
-            "asset__renditions__video__frames",
             "weight",
+            "asset__tracks__kind",
+            "asset__tracks__pk",
+            "asset__tracks__frames",
         )
     )
     lists: dict[UUID | None, list[dict[str, Any]]] = {}
-    for playlist, pk, asset, title, video, audio, frames, weight in items:
+    for (playlist, pk, asset, title, weight), tracks in groupby(rows, key=lambda row: row[:5]):
+        best: dict[str, tuple[UUID, int]] = {}
+        for *_item, kind, track, frames in tracks:
+            best.setdefault(kind, (track, frames))
+        if TrackKind.VIDEO not in best or TrackKind.AUDIO not in best:
+            continue
+        (video, frames), (audio, _frames) = best[TrackKind.VIDEO], best[TrackKind.AUDIO]
         lists.setdefault(playlist, []).append(
             _entry(pk, asset, title, audio, frames, weight, video=str(video))
         )
     return lists
+
+
+_BEST_FIRST = (
+    Case(When(asset__tracks__state=TrackState.READY, then=0), default=1),
+    F("asset__tracks__replaced_at").desc(nulls_first=True),
+)
+"""Of the tracks of a file the one to be played. While it is prepared again that is the one which
+will be replaced: it is ready, and its successor is not."""
 
 
 def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
@@ -108,7 +129,7 @@ def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
     """
     if playlist is None:
         return []
-    items = (
+    rows = (
         PlaylistItem.objects.filter(
             playlist=playlist,
             playlist__workspace=stream.workspace_id,
@@ -116,10 +137,9 @@ def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
             asset__deleted_at=None,
             asset__tracks__kind=TrackKind.AUDIO,
             asset__tracks__state=TrackState.READY,
-            asset__tracks__replaced_at=None,
         )
         .exclude(asset__kind=AssetKind.PICTURE)
-        .order_by("position", "created_at")
+        .order_by("position", "created_at", "pk", *_BEST_FIRST)
         .values_list(
             "pk",
             "asset_id",
@@ -129,7 +149,7 @@ def ready_sounds(stream: Stream, playlist: UUID | None) -> list[dict[str, Any]]:
             "weight",
         )
     )
-    return [_entry(*found) for found in items]
+    return [_entry(*next(tracks)) for _pk, tracks in groupby(rows, key=lambda row: row[0])]
 
 
 def ready_once(stream: Stream, asset: Asset, kind: str) -> dict[str, Any] | None:
@@ -137,31 +157,33 @@ def ready_once(stream: Stream, asset: Asset, kind: str) -> dict[str, Any] | None
 
     Its id is the file's: so no list takes it for one of its own.
     """
+    tracks = asset.tracks.order_by(F("replaced_at").desc(nulls_first=True))
+    ready = tracks.filter(state=TrackState.READY)
+    sound = ready.filter(kind=TrackKind.AUDIO).first()
     if kind == "sound":
-        if asset.kind == AssetKind.PICTURE:
-            return None
-        sound = asset.tracks.filter(
-            kind=TrackKind.AUDIO, state=TrackState.READY, replaced_at=None
-        ).first()
-        if sound is None:
+        if asset.kind == AssetKind.PICTURE or sound is None:
             return None
         frames = sound.heard_frames or sound.frames
         return _entry(asset.pk, asset.pk, asset.title, sound.pk, frames, 1)
-    rendition = (
-        asset.renditions.filter(profile=stream.profile, video__state=TrackState.READY)
-        .select_related("video", "audio")
-        .first()
-    )
-    if rendition is None or not (stream.is_radio or rendition.audio.is_ready):
+    pictures = ready.filter(kind=TrackKind.VIDEO, profile=stream.profile).first()
+    if stream.is_radio and sound is None:
+        sound = tracks.filter(kind=TrackKind.AUDIO).first()
+    if pictures is None or sound is None:
         return None
     return _entry(
-        asset.pk, asset.pk, asset.title, rendition.audio_id, rendition.video.frames, 1,
-        video=str(rendition.video_id),
-    )  # fmt: skip
+        asset.pk, asset.pk, asset.title, sound.pk, pictures.frames, 1, video=str(pictures.pk)
+    )
 
 
 def _entry(
-    pk: UUID, asset: UUID, title: str, audio: UUID, frames: int, weight: int, *, video: str = ""
+    pk: UUID,
+    asset: UUID,
+    title: str,
+    audio: UUID,
+    frames: int,
+    weight: int,
+    *,
+    video: str = "",
 ) -> dict[str, Any]:
     values: dict[str, Any] = {"id": str(pk), "asset": str(asset), "title": title}
     if video:

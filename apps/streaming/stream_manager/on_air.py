@@ -236,6 +236,8 @@ def undo(*, stream: Stream, version: int, by: User | None = None) -> Edited:
     Before it took effect nothing of it is seen; afterwards what it cut off goes on from where it
     was cut. Raises `EditRefused`.
     """
+    if not stream.is_wanted:
+        raise EditRefused(_("The stream is off. Start it first."))
     event = undoable(stream, version=version)
     if event is None:
         raise EditRefused(_("That cannot be undone any more: something else was changed since."))

@@ -543,6 +543,15 @@ def test_undoing_a_swap_brings_the_playlist_back(on_air, workspace, playlist):
     assert plays(on_air, 3)[1:] == [("B", 10), ("C", 20)]
 
 
+def test_nothing_is_undone_while_the_stream_is_off(on_air, clock):
+    clock.shift(-5)
+    edited = stream_manager.skip(stream=on_air)
+    stream_manager.stop_stream(stream=reloaded(on_air))
+    for version in (edited.version, 99):
+        with pytest.raises(EditRefused, match="is off"):
+            stream_manager.undo(stream=reloaded(on_air), version=version)
+
+
 def test_only_the_last_edit_can_be_undone_and_only_once(on_air, clock):
     clock.shift(-5)
     first = stream_manager.skip(stream=on_air)

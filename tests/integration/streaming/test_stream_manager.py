@@ -127,7 +127,11 @@ def test_what_was_prepared_again_is_taken_up_with_the_next_item(workspace, playl
     asset = playlist.items.get(asset__title="B").asset
     old = asset.tracks.get(kind="video")
     assert library.prepare_again(asset=asset)
-    assert stream_manager.refresh_programme(stream=reload(stream))
+    # Until the new one is there the old one is played, whatever else is edited meanwhile.
+    assert stream_manager.refresh_programme(stream=reload(stream)) is None
+    once = selectors.ready_once(stream, asset, "pictures")
+    assert once is not None
+    assert once["video"] == str(old.pk)
     asset.tracks.filter(replaced_at=None).update(state="ready", frames=300, prefix="tracks/new")
     new = asset.tracks.get(kind="video", replaced_at=None)
     rendition_changed.send(sender=Rendition, asset_id=asset.pk, rendition_id=None)
