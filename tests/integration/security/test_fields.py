@@ -30,6 +30,7 @@ RANDOM = {
     "last_seen_at", "destination_id", "playlist_id", "asset_id", "stream_id", "output_id", "data",
     "items", "password", "slug", "storage_key", "object_id", "video_id", "audio_id", "seed",
     "claimed_at", "state_since", "sealed_secret", "wanted_since", "look_at", "on_air_at",
+    "replaced_at",
 }  # fmt: skip
 
 
