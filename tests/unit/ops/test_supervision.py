@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+PATIENCE_SECONDS = 60
+"""How long a busy machine may take for what an idle one does at once."""
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -21,12 +25,11 @@ home = Path(sys.argv[1])
 def say(line): print(line, flush=True)
 def sleeper(name, **more):
     def run():
+        # Waited for, not handled: a handler that runs just before a sleep does not shorten it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         (home / name).write_text(str(os.getpid()))
-        with (home / "order").open("a") as order:
-            def end(*_):
-                order.write(name + "\\n"); order.flush(); sys.exit(0)
-            signal.signal(signal.SIGTERM, end)
-            while True: time.sleep(60)
+        signal.sigwait({signal.SIGTERM})
+        with (home / "order").open("a") as order: order.write(name + "\\n")
     return ChildSpec(name, run, home / f"{name}.log", **more)
 """
 
@@ -53,7 +56,7 @@ def supervise(tmp_path):
         process.stdout.close()
 
 
-def pid_of(path, *, other_than=0, seconds=10):
+def pid_of(path, *, other_than=0, seconds=PATIENCE_SECONDS):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if path.exists() and (text := path.read_text()) and int(text) != other_than:
@@ -70,7 +73,7 @@ def is_alive(pid):
     return state != "Z"
 
 
-def wait_until_gone(pid, seconds=10):
+def wait_until_gone(pid, seconds=PATIENCE_SECONDS):
     deadline = time.monotonic() + seconds
     while is_alive(pid):
         assert time.monotonic() < deadline, f"{pid} still runs"
@@ -87,7 +90,7 @@ def test_children_end_in_reverse_order(supervise, tmp_path):
     pids = [pid_of(tmp_path / name) for name in "abc"]
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert (tmp_path / "order").read_text().split() == ["c", "b", "a"]
     assert not any(map(is_alive, pids))
 
@@ -103,7 +106,7 @@ def test_a_killed_child_is_back(supervise, tmp_path):
     second = pid_of(tmp_path / "a", other_than=first)
     assert is_alive(second)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert "was killed by signal 9" in process.stdout.read()
 
 
@@ -114,14 +117,17 @@ def test_a_child_that_keeps_failing_is_tried_ever_more_slowly(supervise, tmp_pat
             sys.exit(3)
         with Supervisor(say=say) as s:
             s.start(ChildSpec("a", fail, home / "a.log", first_delay_s=0.1, longest_delay_s=0.4))
-            s.wait_until(lambda: False, 3)
+            tries = home / "tries"
+            s.wait_until(lambda: tries.exists() and tries.read_text().count("\\n") == 5, 60)
     """)
-    assert process.wait(15) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     tries = [float(line) for line in (tmp_path / "tries").read_text().split()]
-    gaps = [later - earlier for earlier, later in itertools.pairwise(tries)]
-    assert gaps[0] < gaps[1] < gaps[2]
-    assert max(gaps) < 1.5
-    assert "ended with 3" in process.stdout.read()
+    said = process.stdout.read()
+    assert "ended with 3" in said
+    delays = [float(seconds) for seconds in re.findall(r"again in ([0-9.]+) s", said)]
+    assert delays[:4] == [0.1, 0.2, 0.4, 0.4]
+    for (earlier, later), delay in zip(itertools.pairwise(tries), delays, strict=False):
+        assert later - earlier >= delay
 
 
 def test_a_stubborn_child_is_killed_after_its_grace(supervise, tmp_path):
@@ -136,7 +142,7 @@ def test_a_stubborn_child_is_killed_after_its_grace(supervise, tmp_path):
     """)
     pid = pid_of(tmp_path / "a")
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert not is_alive(pid)
 
 
@@ -173,7 +179,7 @@ def test_a_pump_outlives_its_control_but_not_the_supervisors_stop(supervise, tmp
     pid_of(tmp_path / "a", other_than=first)
     assert is_alive(grandchild)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert not is_alive(grandchild)
 
 
@@ -186,7 +192,7 @@ def test_a_call_gives_its_exit_status_and_does_not_unwind_the_supervisor(supervi
             say(str(s.call(broken)))
         say("left once")
     """)
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert process.stdout.read().split("\n")[:4] == ["0", "7", "1", "left once"]
 
 
@@ -201,7 +207,7 @@ def test_a_signal_during_start_up_stops_everything(supervise, tmp_path):
     """)
     pid = pid_of(tmp_path / "a")
     process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert not is_alive(pid)
     assert "stopped" in process.stdout.read()
 
@@ -212,9 +218,9 @@ def test_a_program_gets_its_environment_and_its_log(supervise, tmp_path):
             s.start(ChildSpec("a", executing(["/bin/sh", "-c", "echo $WORD; sleep 60"], WORD="hi"),
                               home / "a.log"))
             log = home / "a.log"
-            if s.wait_until(lambda: log.exists() and "hi" in log.read_text(), 10):
+            if s.wait_until(lambda: log.exists() and "hi" in log.read_text(), 60):
                 say("seen")
     """)
-    assert process.wait(15) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     assert "seen" in process.stdout.read()
     assert (tmp_path / "a.log").stat().st_mode & 0o077 == 0
