@@ -244,6 +244,26 @@ def test_what_is_due_is_in_the_page_cache_also_when_the_kernel_had_dropped_it(
         os.close(file)
 
 
+def test_what_two_sessions_play_is_asked_of_the_kernel_once(
+    place: Path, prefetch, monkeypatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "playout.pump.prefetch.os.posix_fadvise",
+        lambda file, at, count, advice: asked.append((at, count)),
+    )
+    shelf = Shelf()
+    for opening in (0, 40):
+        feed = Feed(programme_of(Item("a", str(place), str(place / "none"), FRAMES)), shelf)
+        feed.open(opening)
+        ahead = ReadAhead(prefetch)
+        for _ in range(2):
+            for each in ahead.judge(feed):
+                each.result(10)
+    assert len(set(asked)) == len(asked)
+    assert sum(count for _, count in asked) >= Track.open(place, TrackKind.VIDEO).layout.data_bytes
+
+
 def test_a_block_that_the_disk_cannot_read_is_left_out_before_it_is_due(
     place: Path, prefetch, monkeypatch, caplog
 ) -> None:

@@ -55,7 +55,7 @@ PART_BYTES = 1 << 20
 """Read or advised at once. Of more, common disks take only the first 1.25 MiB as advice: see
 `force_page_cache_ra` in Linux's mm/readahead.c."""
 AGAIN_NS = 4_000_000_000
-"""Another session has had a part read since: it need not be done again."""
+"""Another session has had a part advised or read since: it need not be done again."""
 MAX_DISKS = 8
 """Threads, at most; further disks share the last one."""
 MAX_WAITING = 20_000
@@ -89,8 +89,9 @@ class _File:
     doubtful: frozenset[int] = NONE_MISSING
     """They were bad before the file was written to again, and are left out until verified."""
     is_stamped: bool = False
+    advised: dict[int, int] = field(default_factory=dict)
     read: dict[int, int] = field(default_factory=dict)
-    """When each part was read, in monotonic nanoseconds."""
+    """When each part was asked for, and when it was read, in monotonic nanoseconds."""
 
 
 class _Disk:
@@ -272,9 +273,7 @@ class Prefetch:
             gone = frozenset(range(now.size // size, track.layout.blocks))
             file.bad |= gone
             self._mark(track, file.bad, f"has only {now.size} bytes")
-        for part in range(fresh, end, PART_BYTES):
-            length = min(PART_BYTES, end - part)
-            os.posix_fadvise(file.descriptor, part, length, os.POSIX_FADV_WILLNEED)
+        self._advise(file, begin, end, fresh)
         self._read(track, file, begin, min(end, begin + int(track.bytes_per_ms * NEAR_MS)))
         if not file.is_stamped:
             for block in range(begin // size, min(-(-end // size), track.layout.blocks)):
@@ -283,6 +282,17 @@ class Prefetch:
         self._heal(track, file)
         if file.bad - track.blocks.missing:
             self._mark(track, file.bad, "has changed since it was written")
+
+    def _advise(self, file: _File, begin: int, end: int, fresh: int) -> None:
+        """Have the kernel read what is fresh, once for all who play the track together."""
+        now, last = clock.monotonic_ns(), -(-end // PART_BYTES)
+        # Parts are asked for as a whole: of one in whose middle the fresh begins, it has been.
+        first = begin // PART_BYTES if fresh == begin else -(-fresh // PART_BYTES)
+        for part in range(first, last):
+            if now - file.advised.get(part, 0) > AGAIN_NS:
+                file.advised[part] = now
+                at = part * PART_BYTES
+                os.posix_fadvise(file.descriptor, at, PART_BYTES, os.POSIX_FADV_WILLNEED)
 
     def _read(self, track: Track, file: _File, begin: int, end: int) -> None:
         """Bring it into the page cache, once for all who play the track together."""
