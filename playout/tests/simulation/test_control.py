@@ -6,6 +6,8 @@ Which invariants hold is said, and checked, in `playout.testing.control_simulati
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from playout.testing import control_simulation
@@ -28,6 +30,11 @@ def test_every_invariant_holds_whatever_strikes(seed: int) -> None:
 def test_a_seed_gives_the_same_run_again() -> None:
     first, second = (control_simulation.simulate(11, days=0.5) for _ in range(2))
     assert first == second
+
+
+def test_the_engine_logs_as_before_afterwards() -> None:
+    control_simulation.simulate(11, days=0.01)
+    assert logging.getLogger("playout").isEnabledFor(logging.WARNING)
 
 
 @pytest.mark.slow

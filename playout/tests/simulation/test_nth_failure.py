@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
-import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import pytest
 
 from playout.testing.air_simulation import HOST, SLOW, Air
 from playout.testing.history import SECOND, Span
+from playout.testing.quiet import unlogged
 from playout.testing.virtual_time import run
 from playout.tracks import reader
 
@@ -107,10 +107,10 @@ def failing_files(failure: Failure | None) -> Iterator[None]:
         yield
 
 
+@unlogged()
 def live(directory: Path, kind: str, n: int, *, once: bool) -> bool:
     """One life with one failure; whether it struck. Asserts what must hold."""
     directory.mkdir()
-    logging.getLogger("playout").setLevel(logging.CRITICAL)
     life = ShortLife(3, minutes=0, directory=directory)
     life.keys = ("key-0",)
     life.kind = kind

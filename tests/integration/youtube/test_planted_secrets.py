@@ -100,7 +100,14 @@ def log(settings):
     config["handlers"]["stderr"]["stream"] = written
     config["loggers"] = {"apps.core.cache": {"filters": ["count_cache_failures"]}}
     logging.config.dictConfig(config)
-    names = [*logging.root.manager.loggerDict, "urllib3", "django.db.backends", "celery", "httpx"]
+    names = [
+        *logging.root.manager.loggerDict,
+        "simulator",
+        "urllib3",
+        "django.db.backends",
+        "celery",
+        "httpx",
+    ]
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.DEBUG)

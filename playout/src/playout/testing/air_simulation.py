@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
-import logging
 import random
 import tempfile
 from collections.abc import Callable
@@ -44,6 +43,7 @@ from playout.testing.history import INVARIANTS, SECOND, Span
 from playout.testing.memory_store import MemoryStore
 from playout.testing.network import SimulatedNetwork, SimulatedSocket
 from playout.testing.node import SimulatedNode
+from playout.testing.quiet import unlogged
 from playout.testing.recording import Arrival, Manners, SessionRecord, digest_of
 from playout.testing.simulated_ingest import SimulatedIngest
 from playout.testing.tracks import write_item
@@ -682,9 +682,9 @@ def _bytes_of_a_lead() -> int:
     return int(frames * (PICTURE_BYTES + 40) + sounds * 40 + 1000)
 
 
+@unlogged()
 def simulate(seed: int, *, minutes: float = 15.0) -> Result:
     """Run `seed`; the same seed gives the same run, to the byte."""
-    logging.getLogger("playout").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="playout-air-") as directory:
         air = Air(seed, minutes=minutes, directory=Path(directory))
         order = random.Random(seed + 1) if air.shuffles else None

@@ -22,7 +22,6 @@ Checked (names as in `playout.testing.history`):
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +35,7 @@ from playout.supervisor.supervisor import Supervisor, Timing
 from playout.testing.history import INVARIANTS, SECOND
 from playout.testing.memory_store import GRACE_SECONDS, TTL_SECONDS, MemoryStore
 from playout.testing.node import StoreLink
+from playout.testing.quiet import unlogged
 from playout.testing.virtual_time import VirtualClock, run
 from playout.timebase import frame_at_ns
 from playout.timeline import edits
@@ -597,9 +597,9 @@ class World:
                     break
 
 
+@unlogged()
 def simulate(seed: int, *, days: float = 7.0) -> Result:
     """Run `seed`; the same seed gives the same run."""
-    logging.getLogger("playout").setLevel(logging.CRITICAL)
     clock = VirtualClock()
     world = World(seed, days=days)
 

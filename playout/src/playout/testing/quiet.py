@@ -1,6 +1,10 @@
-"""A listener of an output for tests that judge what arrives, and not what is said of it."""
+"""For tests and simulations that judge what arrives, and not what is said of it."""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playout.publisher.output import Listener
 from playout.pump.aired import Substitution
@@ -15,3 +19,15 @@ class Quiet(Listener):
     def substituted(self, substitution: Substitution) -> None:
         """Remember it."""
         self.substitutions.append(substitution)
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Have the engine log nothing meanwhile: faults by the thousand are expected."""
+    log = logging.getLogger("playout")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
