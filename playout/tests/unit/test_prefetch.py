@@ -38,7 +38,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def judge(prefetch: Prefetch, track: Track, begin: int = 0, end: int = 1 << 40) -> frozenset[int]:
-    prefetch.want(track, begin, end).result(10)
+    prefetch.want(track, begin, end).result(60)
     return track.blocks.missing
 
 
@@ -173,18 +173,18 @@ def test_it_returns_at_once_while_the_disk_hangs(place: Path, prefetch, monkeypa
 
     def hang(descriptor: int) -> os.stat_result:
         hanging.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return fstat(descriptor)
 
     monkeypatch.setattr("playout.pump.prefetch.os.fstat", hang)
     track = Track.open(place, TrackKind.VIDEO)
     waiting = [prefetch.want(track, 0, 1000) for _ in range(100)]
-    assert hanging.wait(10)
+    assert hanging.wait(60)
     assert not any(each.done() for each in waiting)
     assert len(set(map(id, waiting))) <= 2, "one at work, and one that stands for all that wait"
     go_on.set()
     for each in waiting:
-        each.result(10)
+        each.result(60)
 
 
 def test_a_feed_steps_over_what_was_found_bad_ahead_of_it(tmp_path: Path, prefetch) -> None:
@@ -197,7 +197,7 @@ def test_a_feed_steps_over_what_was_found_bad_ahead_of_it(tmp_path: Path, prefet
     flip(Path(items[0].video) / "video.track", (4 << 20) + 5)
     for until in range(250, 40_000, 250):
         for judged in ReadAhead(prefetch).judge(feed):
-            judged.result(10)
+            judged.result(60)
         feed.take(until, [])
     assert [(s.item_id, s.error.code) for s in substituted] == [("a", "track.incomplete")]
 
@@ -209,7 +209,7 @@ def test_a_look_for_which_nobody_waits_is_taken_in_the_next_round(place: Path, p
     ahead = ReadAhead(prefetch)
     for _ in range(3):
         ahead.look(feed)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while prefetch.verified_blocks < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
     # Four of pictures; the sound was stamped.
@@ -234,10 +234,12 @@ def test_what_is_due_is_in_the_page_cache_also_when_the_kernel_had_dropped_it(
     try:
         os.fsync(file)
         for _ in range(2):
-            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-            assert not is_cached(file, 30 * PICTURE_BYTES)
+            # What the kernel is just reading ahead it does not drop.
+            while is_cached(file, 30 * PICTURE_BYTES):
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                time.sleep(0.01)
             for each in ahead.judge(feed):
-                each.result(10)
+                each.result(60)
             for at in range(0, 9 * 30 * PICTURE_BYTES, 4096):
                 assert is_cached(file, at), at
     finally:
@@ -259,7 +261,7 @@ def test_what_two_sessions_play_is_asked_of_the_kernel_once(
         ahead = ReadAhead(prefetch)
         for _ in range(2):
             for each in ahead.judge(feed):
-                each.result(10)
+                each.result(60)
     assert len(set(asked)) == len(asked)
     assert sum(count for _, count in asked) >= Track.open(place, TrackKind.VIDEO).layout.data_bytes
 
@@ -281,7 +283,7 @@ def test_a_block_that_the_disk_cannot_read_is_left_out_before_it_is_due(
     feed = Feed(programme_of(Item("a", str(place), str(place), FRAMES)), shelf)
     feed.open(300)
     for each in ReadAhead(prefetch).judge(feed):
-        each.result(10)
+        each.result(60)
     assert shelf.track(str(place), TrackKind.VIDEO).blocks.missing == {1}
     assert "cannot be read (Input/output error): 1 of its blocks" in caplog.text
 
