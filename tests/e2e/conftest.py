@@ -12,9 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sy
 
 from tests.e2e.pages import Showcase, serve
 from tests.servers import free_port
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES_TOLD = 15
@@ -48,7 +48,7 @@ class Installation:
         settings = (self.data_dir / ".env").read_text()
         base = re.search(r"^INGEST_SIMULATOR_HTTP=(\S+)", settings, re.MULTILINE)
         assert base is not None
-        with urllib.request.urlopen(f"{base[1]}/status.json", timeout=5) as answer:
+        with urllib.request.urlopen(f"{base[1]}/status.json", timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -72,7 +72,7 @@ class Installation:
             data=data,
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -87,15 +87,6 @@ def without_settings(variables: Mapping[str, str]) -> dict[str, str]:
         for name, value in variables.items()
         if name not in ours and not name.startswith("AWS_")
     }
-
-
-def wait_until(is_so: Callable[[], Any], what: str, *, seconds: float = 30) -> Any:
-    """The first true answer; fails with `what` after so long."""
-    deadline = time.monotonic() + seconds
-    while not (answer := is_so()):
-        assert time.monotonic() < deadline, f"After {seconds} s: {what}"
-        time.sleep(0.1)
-    return answer
 
 
 @pytest.hookimpl(wrapper=True)

@@ -240,7 +240,7 @@ def serve(*options: str, fresh: Path | None = None) -> Iterator[Showcase]:
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

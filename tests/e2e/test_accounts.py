@@ -23,9 +23,10 @@ from allauth.mfa.totp.internal.auth import (
 )
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e.conftest import ROOT, wait_until, without_settings
+from tests.e2e.conftest import ROOT, without_settings
 from tests.e2e.google import Google
 from tests.servers import free_port
+from tests.waiting import wait_until
 
 PASSWORD = "correct horse battery staple"
 
@@ -331,7 +332,7 @@ class Caller(requests.Session):
         """Where Google sends this browser back to."""
         begun = self.form(f"/accounts/google/login/?process={process}")
         assert begun.status_code == 302, begun.text
-        back = requests.get(begun.headers["Location"], allow_redirects=False, timeout=5)
+        back = requests.get(begun.headers["Location"], allow_redirects=False, timeout=60)
         return str(back.headers["Location"])
 
     def follow(self, address: str) -> requests.Response:

@@ -16,7 +16,8 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from tests.e2e.conftest import ROOT, Installation, wait_until, without_settings
+from tests.e2e.conftest import ROOT, Installation, without_settings
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(420)]
 
@@ -90,7 +91,7 @@ def record(installation: Installation, path: Path) -> None:
     base = installation.setting("INGEST_SIMULATOR_HTTP")
     until = time.monotonic() + RECORDED_SECONDS
     address = f"{base}/live/{KEY_ID}.flv"
-    with urllib.request.urlopen(address, timeout=10) as live, path.open("wb") as file:
+    with urllib.request.urlopen(address, timeout=60) as live, path.open("wb") as file:
         while time.monotonic() < until and (piece := live.read(4096)):
             file.write(piece)
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Installation, installed, wait_until
+from tests.e2e.conftest import Installation, installed
 from tests.e2e.test_youtube_live import connect, create, ours, sign_in, states
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,7 +49,7 @@ def go_live(page: Page, installation: Installation, *, policy: str = "forever") 
     page.select_option("select[name=policy]", policy)
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Go live on YouTube").click()
-    wait_until(lambda: "live" in states(installation), "it is not live", seconds=60)
+    wait_until(lambda: "live" in states(installation), "it is not live")
 
 
 def dark_s(installation: Installation, *, since: float = 0.0) -> float:
@@ -132,7 +133,7 @@ def test_ten_rotations_on_one_connection_and_ten_where_no_key_is_shared(
 
 def alerts(installation: Installation) -> list[tuple[str, bool]]:
     """What was told to people: code, and whether it is over."""
-    with sqlite3.connect(installation.data_dir / "db.sqlite3", timeout=10) as database:
+    with sqlite3.connect(installation.data_dir / "db.sqlite3", timeout=60) as database:
         rows = database.execute("SELECT code, resolved_at IS NOT NULL FROM youtube_alert")
         return [(code, bool(over)) for code, over in rows]
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Installation, wait_until, without_settings
+from tests.e2e.conftest import ROOT, Installation, without_settings
 from tests.e2e.test_recovery import demo, is_running, moving
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

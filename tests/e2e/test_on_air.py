@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Installation, wait_until
+from tests.e2e.conftest import Installation
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(420)]
 

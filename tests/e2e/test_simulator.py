@@ -16,7 +16,7 @@ from playout import clock
 from simulator import seed
 from simulator.faults import Behaviour
 from simulator.server import Options, Running, in_thread
-from tests.e2e.conftest import wait_until
+from tests.waiting import wait_until
 
 SCOPE = "https://www.googleapis.com/auth/youtube"
 
@@ -64,7 +64,7 @@ def allowed(page: Page, simulator: Running) -> str:
         "grant_type": "authorization_code", "code": code, "redirect_uri": back,
         "client_id": seed.CLIENT_ID, "client_secret": seed.CLIENT_SECRET,
     }  # fmt: skip
-    answer = requests.post(f"{simulator.url}/token", data=fields, timeout=5)
+    answer = requests.post(f"{simulator.url}/token", data=fields, timeout=60)
     return str(answer.json()["access_token"])
 
 
@@ -83,7 +83,9 @@ def test_a_broadcast_is_watched_until_it_is_ended(phone: Page, simulator: Runnin
     headers = {"authorization": f"Bearer {token}"}
 
     def post(path: str, body: object = None, **query: str) -> dict[str, str]:
-        answer = requests.post(f"{api}/{path}", json=body, params=query, headers=headers, timeout=5)
+        answer = requests.post(
+            f"{api}/{path}", json=body, params=query, headers=headers, timeout=60
+        )
         assert answer.status_code == 200, answer.text
         found: dict[str, str] = answer.json()
         return found

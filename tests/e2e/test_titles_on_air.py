@@ -13,8 +13,9 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from tests.e2e.conftest import Installation, wait_until
+from tests.e2e.conftest import Installation
 from tests.e2e.test_edits_on_air import Api
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -93,7 +94,7 @@ def test_the_workers_letter_what_the_node_shows_on_one_connection(
         assert time.monotonic() < give_up, f"no title was shown: {titled}"
         until = time.monotonic() + RECORDED_SECONDS
         with (
-            urllib.request.urlopen(f"{base}/live/{KEY_ID}.flv", timeout=10) as live,
+            urllib.request.urlopen(f"{base}/live/{KEY_ID}.flv", timeout=60) as live,
             recording.open("wb") as file,
         ):
             while time.monotonic() < until and (piece := live.read(4096)):

@@ -65,7 +65,7 @@ def received(
         airs["listener"] = Air(listener.url, tracks, *length)
         airs["rtmps"] = Air(terminator.url(KEY), tracks, "--ca-file", str(authority.file), *length)
         for name, air in airs.items():
-            assert air.wait(seconds=SECONDS + 20) == 0, f"{name}: {air.text}"
+            assert air.wait() == 0, f"{name}: {air.text}"
             assert air.events("ended")[-1]["sessions"] == 1, f"{name}: {air.text}"
             assert air.events("on_air"), f"{name}: {air.text}"
             assert not air.events("lost"), f"{name}: {air.text}"
@@ -197,7 +197,7 @@ def test_asked_to_stop_it_ends_gracefully_and_the_tail_is_complete(
     air.wait_for("on_air")
     os.kill(air.pid, signal.SIGINT)
     asked = time.monotonic()
-    assert air.wait(seconds=10) == 0
+    assert air.wait() == 0
     assert time.monotonic() - asked < 3
     nginx_rtmp.wait_for_end()
     recording = nginx_rtmp.recording()
@@ -211,7 +211,7 @@ def test_it_ends_by_itself_after_the_last_item(
     nginx_rtmp: NginxRtmp, tracks: list[Track], start: Callable[..., Air]
 ) -> None:
     air = start(nginx_rtmp.url(KEY), [tracks[2], tracks[1]])
-    assert air.wait(seconds=20) == 0, air.text
+    assert air.wait() == 0, air.text
     nginx_rtmp.wait_for_end()
     recording = nginx_rtmp.recording()
     assert [(s.colour, s.frames) for s in recording.stretches] == [
@@ -226,7 +226,7 @@ def test_radio_mode_plays_sound_and_pictures_in_loops_of_their_own(
     red, green, blue = tracks
     air = start(nginx_rtmp.url(KEY), [blue], "--loop", "--seconds", "9",
                 "--audio", str(red.directory), str(green.directory))  # fmt: skip
-    assert air.wait(seconds=25) == 0, air.text
+    assert air.wait() == 0, air.text
     nginx_rtmp.wait_for_end()
     recording = nginx_rtmp.recording()
     assert [(s.colour, s.frames) for s in recording.stretches] == [("blue", 270)]
@@ -253,7 +253,7 @@ def test_a_wrong_certificate_is_refused_and_the_key_is_not_sent(
     }[fault]()
     terminator = tls_terminator(certificate)
     air = start(terminator.url(KEY), tracks, "--loop", "--ca-file", str(authority.file))
-    air.wait_for("lost", count=2, seconds=20)
+    air.wait_for("lost", count=2)
     assert air.is_running, "it keeps trying"
     for event in air.events("lost"):
         assert event["code"] == "ingest.certificate"
@@ -274,7 +274,7 @@ def test_the_systems_authorities_do_not_know_a_test_authority(
 ) -> None:
     terminator = tls_terminator(authority.issue())
     air = start(terminator.url(KEY), tracks, "--seconds", "1")
-    assert air.wait(seconds=30) == 1
+    assert air.wait() == 1
     assert "certificate" in air.text
     assert nginx_rtmp.connections == 0
 
@@ -284,7 +284,7 @@ def test_rtmps_to_a_port_without_tls_says_so(
 ) -> None:
     url = nginx_rtmp.url(KEY).replace("rtmp://", "rtmps://")
     air = start(url, tracks, "--loop")
-    air.wait_for("lost", seconds=40)
+    air.wait_for("lost")
     assert air.events("lost")[0]["code"] in ("ingest.tls", "ingest.timeout")
     assert KEY not in air.text
 
@@ -294,7 +294,7 @@ def test_a_stream_begins_with_one_publisher(
 ) -> None:
     start(nginx_rtmp.url(KEY), tracks, "--loop")
     nginx_rtmp.wait_for_media(bytes_more=1000)
-    wait_until(lambda: nginx_rtmp.publishers == 1, seconds=1, what="one publisher")
+    wait_until(lambda: nginx_rtmp.publishers == 1, what="one publisher")
 
 
 def test_item_at_follows_the_loop(tracks: list[Track]) -> None:
@@ -315,7 +315,7 @@ def test_a_short_first_item_is_not_left_out(
     listener = FfmpegListener(tmp_path)
     air = Air(listener.url, [], "--programme", str(tmp_path / "two.toml"))
     try:
-        assert air.wait(seconds=20) == 0, air.text
+        assert air.wait() == 0, air.text
         listener.wait_for_end()
         recording = listener.recording()
     finally:

@@ -37,10 +37,10 @@ def test_the_receiver_takes_a_stranger_s_stream_whole(
              "-f", "flv", f"{receiver.address}/key"],
             stderr=subprocess.PIPE,
         )  # fmt: skip
-        wait_until(lambda: receiver.read().publishing == 1, seconds=10, what="a publisher")
+        wait_until(lambda: receiver.read().publishing == 1, what="a publisher")
         _, complaints = process.communicate(timeout=20)
         assert process.returncode == 0, complaints.decode()
-        wait_until(lambda: receiver.read().connections == 0, seconds=5, what="the end")
+        wait_until(lambda: receiver.read().connections == 0, what="the end")
         assert receiver.read().bytes > 0.9 * clip.stat().st_size
 
 

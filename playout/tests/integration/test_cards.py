@@ -70,7 +70,7 @@ async def test_a_card_shows_its_words_during_its_window_only(
         parse_address(nginx_rtmp.url("card-key")), plan, Shelf(), Quiet(),
         options=OutputOptions(start_on_connect=True, end_frame=loop.frames),
     )  # fmt: skip
-    await asyncio.wait_for(output.run(), 20)
+    await asyncio.wait_for(output.run(), 60)
     nginx_rtmp.wait_for_end()
     recording = nginx_rtmp.recording()
     assert set(recording.video_deltas) == {33, 34}

@@ -19,6 +19,7 @@ import pytest
 from judges import old_pump
 from judges.clips import Clip, ClipShelf
 from judges.nginx import NginxRtmp
+from judges.tools import PATIENCE_SECONDS
 
 from playout.media import HOUSE_AUDIO, video_profile
 from playout.node.control import NodeConfig, run
@@ -43,10 +44,10 @@ def item(make_clip: ClipShelf, tmp_path_factory: pytest.TempPathFactory) -> Item
     return Item("red", str(directory), str(directory), 4 * PROFILE.fps, "Red")
 
 
-async def until(holds: Callable[[], object], *, seconds: float = 15, what: str = "") -> None:
-    give_up = time.monotonic() + seconds
+async def until(holds: Callable[[], object], *, what: str = "") -> None:
+    give_up = time.monotonic() + PATIENCE_SECONDS
     while not holds():
-        assert time.monotonic() < give_up, f"{what} took longer than {seconds} s"
+        assert time.monotonic() < give_up, f"{what} takes too long"
         await asyncio.sleep(0.05)
 
 
@@ -209,7 +210,7 @@ async def test_a_new_release_takes_outputs_over_one_by_one_with_one_reconnect_ea
     once_more = ["publish", "publish_done", "publish"]
     await until(
         lambda: all(publishes(nginx_rtmp, name) == once_more for name in "abc"),
-        seconds=30, what="every output in a pump of the new release",
+        what="every output in a pump of the new release",
     )  # fmt: skip
     await fleet.on_air("a", "b", "c")
     await until(lambda: not any(command_of(pid) for pid in old), what="the end of the old pumps")
@@ -238,7 +239,7 @@ async def test_nothing_starts_before_a_pump_of_another_version_has_ended(
     fleet.start()
     await until(lambda: publishes(nginx_rtmp, "a"), what="a publisher")
     assert ended.stat().st_mtime < nginx_rtmp.recorded_files()[0].stat().st_ctime
-    assert old.wait(5) == 0
+    assert old.wait(60) == 0
     await fleet.on_air("a")
 
 

@@ -288,7 +288,7 @@ def test_no_encoder_outlives_a_killed_parent(endless: Path, tmp_path: Path) -> N
         encoders = children_of(parent.pid)
         assert encoders
         parent.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(_runs(pid) for pid in encoders) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(_runs(pid) for pid in encoders)

@@ -14,7 +14,7 @@ from typing import Any
 
 from judges.clips import Clip
 from judges.recording import Recording
-from judges.tools import wait_until
+from judges.tools import PATIENCE_SECONDS, wait_until
 
 RATE = 30
 LEAD_SECONDS = 1.5
@@ -87,29 +87,29 @@ class Air:
         found = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
         return [event for event in found if name in ("", event["event"])]
 
-    def wait_for(self, name: str, *, count: int = 1, seconds: float = 15) -> float:
-        """Wait until it has said `name` that often; the seconds it took."""
-        return wait_until(
+    def wait_for(self, name: str, *, count: int = 1) -> None:
+        """Wait until it has said `name` that often."""
+        wait_until(
             lambda: len(self.events(name)) >= count,
-            seconds=seconds, what=f"{count} x {name}; it said\n{self.text}",
+            what=f"{count} x {name}; it said\n{self.text}",
         )  # fmt: skip
 
-    def wait(self, *, seconds: float) -> int:
+    def wait(self) -> int:
         """Wait for its own end; the exit status."""
-        status = self._process.wait(seconds)
-        self._reading.join(5)
+        status = self._process.wait(PATIENCE_SECONDS)
+        self._reading.join(PATIENCE_SECONDS)
         return status
 
     def stop(self) -> int:
         """Ask it to end, as Ctrl-C does; the exit status."""
         self._process.terminate()
-        return self.wait(seconds=10)
+        return self.wait()
 
     def close(self) -> None:
         if self.is_running:
             self._process.kill()
         self._process.wait()
-        self._reading.join(5)
+        self._reading.join(PATIENCE_SECONDS)
 
 
 def item_at(tracks: list[Track], frame: int) -> Track:

@@ -27,13 +27,13 @@ class FfmpegListener:
                  str(self.file)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(lambda: listens(self.port), seconds=10, what="ffmpeg to listen")
+        wait_until(lambda: listens(self.port), what="ffmpeg to listen")
 
-    def wait_for_end(self, *, seconds: float = 20) -> None:
+    def wait_for_end(self) -> None:
         """Wait until the publisher has left and the file is complete."""
         wait_until(
             lambda: self._process.poll() is not None,
-            seconds=seconds, what="the listener to see the end of the stream",
+            what="the listener to see the end of the stream",
         )  # fmt: skip
 
     @property

@@ -68,7 +68,7 @@ class Nginx:
                  "-e", str(self.prefix / "error.log")],
                 stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
             )  # fmt: skip
-        wait_until(self._is_up, seconds=10, what=f"nginx on port {self.port}")
+        wait_until(self._is_up, what=f"nginx on port {self.port}")
 
     def _is_up(self) -> bool:
         assert self._process is not None
@@ -143,19 +143,19 @@ class NginxRtmp(Nginx):
         """Bytes recorded so far, which is how a test sees media arrive."""
         return sum(file.stat().st_size for file in self.recorded_files())
 
-    def wait_for_media(self, *, bytes_more: int = 20_000, seconds: float = 15) -> float:
-        """Wait until the recordings have grown by `bytes_more`; the seconds it took."""
+    def wait_for_media(self, *, bytes_more: int = 20_000) -> None:
+        """Wait until the recordings have grown by `bytes_more`."""
         before = self.recorded_bytes()
-        return wait_until(
+        wait_until(
             lambda: self.recorded_bytes() >= before + bytes_more,
-            seconds=seconds, what=f"{bytes_more} bytes of media at the receiver",
+            what=f"{bytes_more} bytes of media at the receiver",
         )  # fmt: skip
 
-    def wait_for_end(self, *, sessions: int = 1, seconds: float = 15) -> None:
+    def wait_for_end(self, *, sessions: int = 1) -> None:
         """Wait until `sessions` recordings are complete."""
         wait_until(
             lambda: len(self.gate.events("record_done")) >= sessions,
-            seconds=seconds, what=f"the end of {sessions} recording(s)",
+            what=f"the end of {sessions} recording(s)",
         )  # fmt: skip
 
     def recording(self) -> Recording:

@@ -100,7 +100,7 @@ async def test_it_airs_with_standard_descriptors_closed(closed: str, tmp_path: P
         running = await asyncio.create_subprocess_shell(
             f"{command} {closed}", env={**os.environ, "PLAYOUT_KEY": KEY}
         )
-        assert await asyncio.wait_for(running.wait(), 20) == 0
+        assert await asyncio.wait_for(running.wait(), 60) == 0
         (session,) = sink.of(KEY)
         assert len(list(session.media(MessageKind.VIDEO))) == 30
         assert session.end == "unpublished"

@@ -58,7 +58,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: 
     """Seconds until `data` has come back."""
     began = time.monotonic()
     writer.write(data)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await reader.readexactly(len(data)) == data
     return time.monotonic() - began
 
@@ -92,7 +92,7 @@ async def test_a_half_close_ends_one_direction_only() -> None:
     async with through() as (proxy, echo, reader, writer):
         await ask(reader, writer, b"hello")
         proxy.half_close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await reader.read(1) == b""
         writer.write(b"still heard")
         await writer.drain()
@@ -110,7 +110,7 @@ async def test_a_black_hole_keeps_the_connection_and_gives_back_what_it_held(way
             async with asyncio.timeout(0.3):
                 await reader.read(4)
         proxy.change(**{way: False})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await reader.readexactly(4) == b"late"
 
 
@@ -151,7 +151,7 @@ async def test_it_flips_one_bit() -> None:
     async with through() as (proxy, _, reader, writer):
         proxy.change(corrupts_next=True)
         writer.write(bytes(500))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             found = await reader.readexactly(500)
         assert sum(byte.bit_count() for byte in found) == 1
 
@@ -179,7 +179,7 @@ async def test_hanging_up_is_an_orderly_end_also_while_media_flows() -> None:
         writer.write(bytes(64 << 10))
         await asyncio.sleep(0.1)
         assert proxy.hang_up() == 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await reader.read() == b""
         writer.write(b"said before the end was noticed")
         await asyncio.sleep(0.1)
@@ -190,7 +190,7 @@ async def test_hanging_up_is_an_orderly_end_also_while_media_flows() -> None:
 async def test_who_was_hung_up_on_and_goes_on_and_on_is_reset() -> None:
     async with through() as (proxy, _, _reader, writer):
         proxy.hang_up()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with pytest.raises(ConnectionError):
                 while True:
                     writer.write(bytes(1000))
@@ -202,7 +202,7 @@ async def test_after_a_half_close_towards_the_ingest_the_connection_ends_with_it
     async with through() as (proxy, echo, reader, writer):
         await ask(reader, writer, b"hello")
         proxy.half_close(up=True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await reader.read() == b""
             # Nothing of this goes anywhere, and nothing of it is held back either.
             writer.write(bytes(1 << 20))
@@ -267,7 +267,7 @@ async def test_a_reset_by_one_end_reaches_the_other() -> None:
     async with through() as (proxy, echo, reader, writer):
         await ask(reader, writer, b"hello")
         break_off(writer)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not echo.ended or proxy.connected:
                 await asyncio.sleep(0.01)
         assert echo.ended == ["reset"]
@@ -277,7 +277,7 @@ async def test_after_a_reset_by_one_end_nothing_of_the_connection_is_left_waitin
     async with through() as (proxy, _, reader, writer):
         await ask(reader, writer, b"hello")
         break_off(writer)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while proxy.connected:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)

@@ -28,7 +28,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def read_all(reading: int, until: str) -> list[str]:
-    text, deadline = "", time.monotonic() + 10
+    text, deadline = "", time.monotonic() + 60
     os.set_blocking(reading, False)
     while until not in text and time.monotonic() < deadline:
         try:

@@ -90,7 +90,7 @@ async def test_it_can_stop_reading_until_the_publisher_gives_up(item: Item) -> N
     async with RecordingSink() as sink, on_air(sink, item, stalled=1.0, degraded=0.5) as heard:
         await sink.wait_for(lambda: sink.of("key") and list(sink.of("key")[0].media()))
         sink.read_on(False)
-        await sink.wait_for(lambda: "ingest.stalled" in heard.said, seconds=20)
+        await sink.wait_for(lambda: "ingest.stalled" in heard.said)
         sink.read_on(True)
         await sink.wait_for(lambda: len(sink.of("key")) > 1)
 
@@ -125,7 +125,7 @@ async def test_hanging_up_is_no_reset_also_while_media_is_unread() -> None:
         await asyncio.sleep(0.05)
         assert (sink.hang_up(), sink.hang_up()) == (1, 0)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 assert await reader.read() == b""
             writer.write(b"said before the end was noticed")
             await asyncio.sleep(0.05)

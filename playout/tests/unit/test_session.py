@@ -89,7 +89,7 @@ async def test_one_that_accepts_and_closes_at_once_is_not_hammered(tmp_path: Pat
         address, programme, Shelf(), Heard(), options=OutputOptions(start_on_connect=True)
     )
     running = asyncio.create_task(output.run())
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(codes) < 4:
             await asyncio.sleep(0.05)
     output.stop()

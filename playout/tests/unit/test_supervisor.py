@@ -203,7 +203,7 @@ async def test_an_answer_that_fails_after_control_was_ended_is_nobodys_error(sce
 
     def claim(node, limit):
         asked.set()
-        go_on.wait(5)
+        go_on.wait(60)
         raise ConnectionError("the store was cut")
 
     scene.store.claim = claim

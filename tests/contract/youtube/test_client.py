@@ -79,7 +79,7 @@ def grant_of(wire):
     who = f"harbour@example.org {seed.HARBOUR}"
     fields = asked | {"who": who, "granted": client.SCOPE_SSL, "decision": "allow"}
     answer = requests.post(
-        address.partition("?")[0], data=fields, allow_redirects=False, timeout=10
+        address.partition("?")[0], data=fields, allow_redirects=False, timeout=60
     )
     code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
     # The verifier of the challenge above is the one of RFC 7636, appendix B.
@@ -338,7 +338,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("reason", "status", "method", "retry"), REFUSALS)
 def test_a_refusal_says_what_may_be_done(api, wire, reason, status, method, retry):
     fields = {"method": method, "reason": reason, "status": status, "times": 2}
-    assert requests.post(f"{wire.url}/simulator/refusals", json=fields, timeout=10).ok
+    assert requests.post(f"{wire.url}/simulator/refusals", json=fields, timeout=60).ok
     try:
         with pytest.raises(YouTubeError) as raised:
             CASES[method](api, wire)

@@ -8,13 +8,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.library.conftest import _make
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -70,13 +70,6 @@ def worker(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[
         process.wait()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, log: Path) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, log.read_text()[-3000:]
-        time.sleep(0.02)
-
-
 @pytest.mark.slow
 def test_a_killed_workers_preparation_is_taken_over(environment, act, tmp_path):
     film = _make(
@@ -94,14 +87,18 @@ def test_a_killed_workers_preparation_is_taken_over(environment, act, tmp_path):
         return dict(row) if row else {"state": ""}
 
     with worker(environment, log) as first:
-        wait_until(lambda: video()["state"] == "running", 60, log)
+        wait_until(lambda: video()["state"] == "running", lambda: log.read_text()[-3000:])
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     left = video()
     assert (left["state"], left["attempt"]) == ("running", 1)
     with worker(environment, log):
         act("sweep")
-        wait_until(lambda: video()["state"] in ("ready", "failed"), 90, log)
+        wait_until(
+            lambda: video()["state"] in ("ready", "failed"),
+            lambda: log.read_text()[-3000:],
+            seconds=120,
+        )
     done = video()
     assert (done["state"], done["attempt"]) == ("ready", 2)
     tracks = tmp_path / "media" / "tracks"

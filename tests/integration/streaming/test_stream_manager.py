@@ -79,7 +79,7 @@ def test_nodes_are_woken_after_the_commit(
             assert listener.wait(0.2) == []
         for callback in callbacks:
             callback()
-        assert listener.wait(2) == [str(stream.pk)]
+        assert listener.wait(60) == [str(stream.pk)]
 
 
 def refusal(stream):

@@ -21,6 +21,7 @@ from playout.timeline.programme import Item, Programme, Version
 from playout.tracks.reader import Track as MappedTrack
 from playout.tracks.writer import TrackWriter
 from tests.integration.streaming.conftest import make_asset
+from tests.waiting import wait_until
 
 SECOND = 1_000_000_000
 
@@ -246,7 +247,7 @@ def test_from_a_store_it_is_fetched_in_the_background_and_kept_over_a_restart(
     made = track()
     name = str(made.pk)
     play(shelf, name)
-    wait_for(lambda: shelf.is_here(name))
+    wait_until(lambda: shelf.is_here(name), "the track")
     assert shelf.changed.is_set()
     assert shelf.horizon_seconds("o") == 6 * 3600
     found = MappedTrack.open(Path(shelf.directory(name)), TrackKind.AUDIO)
@@ -268,22 +269,15 @@ def test_what_a_sick_store_sends_is_resumed_or_refused_and_right_in_the_end(
     faulty_store.fault = fault
     play(shelf, name)
     if fault in ("503", "flip"):
-        wait_for(lambda: sum(".track" in path for path in faulty_store.gets) >= 2)
+        wait_until(lambda: sum(".track" in path for path in faulty_store.gets) >= 2, "a second try")
         assert not shelf.is_here(name)
         assert shelf.horizon_seconds("o") == 0
         have = Path(shelf.directory(name)) / "audio.have"
         assert have.read_bytes() == b"\0"
         faulty_store.fault = "none"
-    wait_for(lambda: follow_again(shelf) or shelf.is_here(name))
+    wait_until(lambda: follow_again(shelf) or shelf.is_here(name), "the track")
     MappedTrack.open(Path(shelf.directory(name)), TrackKind.AUDIO).verify()
 
 
 def follow_again(shelf):
     shelf.follow(shelf._blocks._programmes)
-
-
-def wait_for(is_so):
-    deadline = time.monotonic() + 25
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -63,14 +63,14 @@ class Stage:
 
     def act(self, what: str, **fields: Any) -> dict[str, Any]:
         """What YouTube, or somebody in Studio, does."""
-        answer = requests.post(f"{self.youtube.url}/simulator/{what}", json=fields, timeout=10)
+        answer = requests.post(f"{self.youtube.url}/simulator/{what}", json=fields, timeout=60)
         assert answer.ok, answer.text
         told: dict[str, Any] = answer.json()
         return told
 
     def state(self) -> dict[str, Any]:
         """Everything over there, without lag."""
-        answer = requests.get(f"{self.youtube.url}/simulator/state.json", timeout=10)
+        answer = requests.get(f"{self.youtube.url}/simulator/state.json", timeout=60)
         told: dict[str, Any] = answer.json()
         return told
 
@@ -106,7 +106,7 @@ class Stage:
         """Press a button that leads to the consent screen, answer there; where it sends one."""
         left = client.post(path)
         assert left.status_code == 302, left.content
-        page = requests.get(left["Location"], timeout=10)
+        page = requests.get(left["Location"], timeout=60)
         assert page.ok, page.text
         form = [(name, value.replace("&amp;", "&")) for name, value in _HIDDEN.findall(page.text)]
         granted = [("granted", scope) for scope in _BOX.findall(page.text)] if ticked else []
@@ -114,7 +114,7 @@ class Stage:
             f"{self.youtube.url}/o/oauth2/v2/auth",
             data=[*form, *granted, ("who", who), ("decision", decision)],
             allow_redirects=False,
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == 302, answer.text
         back = urlsplit(answer.headers["Location"])
@@ -198,7 +198,7 @@ class Stage:
     def skip(self, seconds: float) -> None:
         """Put both clocks forward."""
         self.clock.shift(seconds)
-        requests.get(f"{self.youtube.url}/simulator/state.json", timeout=10)
+        requests.get(f"{self.youtube.url}/simulator/state.json", timeout=60)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def at_once(work, times=WORKERS):
 
     def one(number):
         try:
-            gate.wait(10)
+            gate.wait(60)
             return work(number)
         finally:
             connections.close_all()

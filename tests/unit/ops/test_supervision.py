@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_SECONDS = 60
-"""How long a busy machine may take for what an idle one does at once."""
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -56,13 +55,12 @@ def supervise(tmp_path):
         process.stdout.close()
 
 
-def pid_of(path, *, other_than=0, seconds=PATIENCE_SECONDS):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if path.exists() and (text := path.read_text()) and int(text) != other_than:
-            return int(text)
-        time.sleep(0.02)
-    raise AssertionError(f"{path.name} was not started")
+def pid_of(path, *, other_than=0):
+    def written():
+        text = path.read_text() if path.exists() else ""
+        return int(text) if text and int(text) != other_than else 0
+
+    return wait_until(written, f"{path.name} was not started")
 
 
 def is_alive(pid):
@@ -71,13 +69,6 @@ def is_alive(pid):
     except OSError:
         return False
     return state != "Z"
-
-
-def wait_until_gone(pid, seconds=PATIENCE_SECONDS):
-    deadline = time.monotonic() + seconds
-    while is_alive(pid):
-        assert time.monotonic() < deadline, f"{pid} still runs"
-        time.sleep(0.02)
 
 
 def test_children_end_in_reverse_order(supervise, tmp_path):
@@ -154,7 +145,7 @@ def test_children_do_not_outlive_a_killed_supervisor(supervise, tmp_path):
     """)
     pid = pid_of(tmp_path / "a")
     process.kill()
-    wait_until_gone(pid)
+    wait_until(lambda: not is_alive(pid), f"{pid} still runs")
 
 
 PARENT = """

@@ -84,7 +84,7 @@ class RecordingSink(RecordingIngest):
             task.cancel()
         return len(found)
 
-    async def wait_for(self, met: Callable[[], object], *, seconds: float = 10.0) -> None:
+    async def wait_for(self, met: Callable[[], object], *, seconds: float = 60.0) -> None:
         """Return once `met()` holds of what has arrived. Raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             while not met():

@@ -110,7 +110,7 @@ async def what_ffmpeg_says(offset: str) -> bytes:
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     await process.wait()
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 60)
     server.close()
     return heard
 
