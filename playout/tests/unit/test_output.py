@@ -191,6 +191,35 @@ def test_time_chance_and_connections_come_from_its_environment(simulate) -> None
     simulate(test)
 
 
+def test_a_machine_that_stood_still_between_two_clocks_is_where_the_clock_says(simulate) -> None:
+    async def test(world: World) -> None:
+        clock, stand_still = world.loop.clock, [5 * 10**9]
+
+        def utc_ns() -> int:
+            now_ns = clock.time_ns()
+            if stand_still:
+                clock.advance(stand_still.pop())
+            return now_ns
+
+        connect = world.network.connect
+        world.options = OutputOptions(environment=Environment(utc_ns=utc_ns, connect=connect))
+        assert world.start().now_ms() == 25_000
+
+    simulate(test)
+
+
+def test_the_proof_by_the_kernel_does_not_wait_for_a_wall_clock_that_was_set_back(simulate) -> None:
+    async def test(world: World) -> None:
+        world.ingest.manners.acknowledges = False
+        world.start()
+        await asyncio.sleep(1)
+        world.loop.clock.step_wall(-3600 * 10**9)
+        await asyncio.sleep(6)
+        assert world.heard[0].times("acknowledged")
+
+    simulate(test)
+
+
 def test_it_tells_which_song_of_radio_mode_is_heard_and_where_in_it(simulate) -> None:
     async def test(world: World) -> None:
         first, *_ = world.programme.versions[0].items

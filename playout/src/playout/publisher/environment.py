@@ -18,6 +18,8 @@ from playout import clock
 from playout.publisher.address import Address
 from playout.publisher.transport import AddressCheck, Connector, Limits, Transport
 
+_COMPARISONS = 3
+
 
 class Connect(Protocol):
     """Opens the connection of one session, as `playout.publisher.transport.Connector` does."""
@@ -49,3 +51,15 @@ class Environment:
     """So many bytes; the handshake's."""
     connect: Connect = field(default_factory=Connector)
     """Remembers addresses, so outputs that share an environment share them."""
+
+    def monotonic_at(self, utc_ns: int) -> int:
+        """What `monotonic_ns` says at the instant `utc_ns`, by the wall clock as it is set now."""
+        # One clock is read after the other, and a process may be held in between, for as long as a
+        # machine takes to move: of several readings the quickest counts.
+        _, ahead_ns = min(self._compare() for _ in range(_COMPARISONS))
+        return utc_ns + ahead_ns
+
+    def _compare(self) -> tuple[int, int]:
+        """How long it took, and how far the monotonic clock is ahead of the wall clock."""
+        begun_ns, utc_ns, done_ns = self.monotonic_ns(), self.utc_ns(), self.monotonic_ns()
+        return done_ns - begun_ns, done_ns - utc_ns

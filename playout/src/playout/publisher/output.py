@@ -171,8 +171,7 @@ class Output:
         self._wheel = wheel or Wheel(self._options.pace.tick, crowd=self._options.pace.crowd)
         self._epoch_ns: int | None = None
         if not self._options.start_on_connect:
-            since_ns = environment.utc_ns() - programme.epoch_ns
-            self._epoch_ns = environment.monotonic_ns() - since_ns
+            self._epoch_ns = environment.monotonic_at(programme.epoch_ns)
         self._session: Session | None = None
         self._feed: Feed | None = None
         self._stopped = asyncio.Event()

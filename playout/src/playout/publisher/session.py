@@ -134,14 +134,14 @@ class Session:
     """
 
     __slots__ = (
-        "_ack_at", "_acks", "_address", "_environment", "_epoch_ns", "_epoch_of", "_feed",
-        "_hooks", "_is_flooded", "_largest_ack_gap", "_last_tick_ms", "_limits", "_loop",
+        "_ack_at", "_acks", "_address", "_begun_at", "_environment", "_epoch_ns", "_epoch_of",
+        "_feed", "_hooks", "_is_flooded", "_largest_ack_gap", "_last_tick_ms", "_limits", "_loop",
         "_may_send", "_media_from", "_moved_at", "_next_look", "_next_sample", "_open_at",
-        "_opened_at", "_opening_ms", "_over", "_pace", "_patience", "_read_ahead",
-        "_rotate_after", "_rotation", "_rotation_ms", "_rotation_of", "_rtmp", "_sampled",
-        "_sampled_at", "_sent_at_ack", "_shift_ms", "_slow_until", "_step_ms", "_stopping",
-        "_stream_id", "_ticking", "_transport", "_wake", "_wheel", "_window", "_writing",
-        "gives_way_at", "progress", "unsent_bytes",
+        "_opened_at", "_opening_ms", "_over", "_pace", "_patience", "_read_ahead", "_rotate_after",
+        "_rotation", "_rotation_ms", "_rotation_of", "_rtmp", "_sampled", "_sampled_at",
+        "_sent_at_ack", "_shift_ms", "_slow_until", "_step_ms", "_stopping", "_stream_id",
+        "_ticking", "_transport", "_wake", "_wheel", "_window", "_writing", "gives_way_at",
+        "progress", "unsent_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -208,8 +208,7 @@ class Session:
         self._sent_at_ack = 0
         self._largest_ack_gap = window_bytes
         self._acks = 0
-        self._moved_at = 0.0
-        self._ack_at = 0.0
+        self._begun_at = self._moved_at = self._ack_at = 0.0
         self._next_sample = self._sampled_at = 0.0
         self._sampled = False
         self.gives_way_at: int | None = None
@@ -356,7 +355,7 @@ class Session:
         self._shift_ms = frame_ms(origin, rate)
         self.progress.connected_ns = self._environment.utc_ns()
         self._media_from = self.progress.bytes_sent
-        self._moved_at = self._ack_at = self._loop.time()
+        self._begun_at = self._moved_at = self._ack_at = self._loop.time()
         self._sampled_at = self._moved_at
         self._next_sample = self._moved_at + self._patience.sample
         self._last_tick_ms = now_ms
@@ -636,7 +635,7 @@ class Session:
         elif progress.degraded and self._acks == 0:
             self._prove(progress.proof or "tcp")
         elif not progress.acknowledged and self._acks == 0:
-            waited = (self._environment.utc_ns() - progress.connected_ns) / 1e9
+            waited = now - self._begun_at
             if waited >= patience.proof_by_kernel and acked > self._media_from:
                 self._prove("tcp")
 
