@@ -51,6 +51,9 @@ log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 1.0
 COALESCE_SECONDS = 0.02
+"""Changes within so long go into one report; with more than `COALESCED_OUTPUTS`, in as many times as
+long, since each may hold the list of all."""
+COALESCED_OUTPUTS = 100
 MIN_REGULAR_REPORTS = 50
 REPORT_ROUND_SECONDS = 8
 """Regular reports, per second: at least so many, and each output once in a round."""
@@ -338,7 +341,7 @@ class Pump:
                     self.stop()
             self._send_reports()
             # Many changes at once, as when a node starts, go into few messages.
-            await asyncio.sleep(COALESCE_SECONDS)
+            await asyncio.sleep(COALESCE_SECONDS * max(1.0, len(self.outputs) / COALESCED_OUTPUTS))
 
     async def _beat_for_ever(self) -> None:
         while self.journal is not None:
