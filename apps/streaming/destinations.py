@@ -6,6 +6,7 @@ it runs in. Its name comes from `DESTINATION_POLICY`.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -26,9 +27,9 @@ _YOUTUBE = frozenset(
         ("rtmps", "b.rtmp.youtube.com", 443),
     }
 )
+_TWITCH = ("live.twitch.tv", ".contribute.live-video.net")
 _KNOWN_HOSTS = (
-    "live.twitch.tv",
-    ".contribute.live-video.net",
+    *_TWITCH,
     "live-api-s.facebook.com",
     "rtmp-global.cloud.vimeo.com",
     "live.restream.io",
@@ -141,17 +142,40 @@ def publishing_url(address: str, key: str) -> str:
 
 def fingerprint(address: str, key: str) -> str:
     """Equal for equal publishing points; tells neither address nor key to who reads the table."""
-    parts = parse(address)
-    host, port = parts.host, parts.port
-    if (parts.scheme, host, port) in _YOUTUBE:
-        # One entry, whether by RTMP or RTMPS. Primary and backup (a, b) may be on air together.
-        host, port = f"{host[0]}.youtube", 0
+    host, port = _receiver(parse(address))
     app = urlsplit(address).path.strip("/")
     # Ingests take what follows a question mark as parameters of the same stream.
     name = key.partition("?")[0]
     return salted_hmac(
         "streaming.destination", f"{host}\0{port}\0{app}\0{name}", algorithm="sha256"
     ).hexdigest()
+
+
+def _receiver(parts: Address) -> tuple[str, int]:
+    """Who gets what is published there, however the way in is written; port 0 for the usual one."""
+    host, port = parts.host, parts.port
+    if (parts.scheme, host, port) in _YOUTUBE:
+        # Primary and backup (a, b) may be on air together.
+        return f"{host[0]}.youtube", 0
+    if any(_matches(host, known) for known in _TWITCH):
+        # One service with an entry in each region.
+        return _TWITCH[0], 0
+    # One entry, whether by RTMP or RTMPS.
+    usual = port == _DEFAULT_PORTS[parts.scheme]
+    return _canonical(host), 0 if usual else port
+
+
+def _canonical(host: str) -> str:
+    """The one way to write a host's name or address."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        with contextlib.suppress(UnicodeError):
+            return host.encode("idna").decode()
+        return host
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 def backup_of(address: str) -> str | None:

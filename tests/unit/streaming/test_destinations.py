@@ -95,6 +95,37 @@ def test_the_fingerprint_is_equal_for_equal_publishing_points_only():
     assert "abcd" not in base
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("rtmp://live.twitch.tv/app", "rtmps://live.twitch.tv/app"),
+        ("rtmp://live.twitch.tv/app", "rtmps://fra05.contribute.live-video.net/app"),
+        ("rtmp://live-api-s.facebook.com/rtmp", "rtmps://live-api-s.facebook.com:443/rtmp"),
+        ("rtmp://[::1]:1999/live", "rtmp://[0:0:0:0:0:0:0:1]:1999/live"),
+        ("rtmp://127.0.0.1:1999/live", "rtmp://[::ffff:127.0.0.1]:1999/live"),
+        ("rtmp://127.0.0.1/live", "rtmp://localhost/live"),
+        ("rtmp://b\u00fccher.example/live", "rtmp://xn--bcher-kva.example/live"),
+    ],
+)
+def test_one_receiver_is_one_publishing_point_however_it_is_written(one, other):
+    assert destinations.fingerprint(one, "abcd") == destinations.fingerprint(other, "abcd")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("rtmp://ingest.example/live", "rtmp://ingest.example:1936/live"),
+        ("rtmp://ingest.example/live", "rtmp://ingest.example/live2"),
+        ("rtmp://ingest.example/live", "rtmp://other.example/live"),
+        ("rtmps://a.global-contribute.live-video.net/app",
+         "rtmps://b.global-contribute.live-video.net/app"),
+        ("rtmp://live.twitch.tv/app", "rtmp://twitch/app"),
+    ],
+)  # fmt: skip
+def test_other_receivers_are_other_publishing_points(one, other):
+    assert destinations.fingerprint(one, "abcd") != destinations.fingerprint(other, "abcd")
+
+
 def test_what_a_key_carries_behind_a_question_mark_makes_no_other_publishing_point():
     base = destinations.fingerprint(TWITCH, "live_1")
     assert destinations.fingerprint(TWITCH, "live_1?bandwidthtest=true") == base
