@@ -1,10 +1,14 @@
 """Messages, deadlines and the judgement of addresses."""
 
+import errno
+import os
+
 import pytest
 
 from playout.errors import NodeProtocolError
 from playout.media import HOUSE_AUDIO, video_profile
 from playout.node.deadline import Deadline
+from playout.node.journal import Journal
 from playout.node.messages import (
     decode,
     desired_from_json,
@@ -69,6 +73,30 @@ def test_a_deadline_is_seen_by_another_mapping_and_never_shortened(tmp_path):
     assert not theirs.allows(20_000)
     mine.hold(0)
     assert not theirs.allows(10_000)
+
+
+@pytest.mark.parametrize("kind", [Deadline, Journal])
+def test_what_is_written_through_a_mapping_has_its_place_before_the_disk_is_full(tmp_path, kind):
+    hole = tmp_path / "left by an earlier release"
+    kind(tmp_path / "new")
+    size = (tmp_path / "new").stat().st_size
+    with hole.open("wb") as file:
+        file.truncate(size)
+    kind(hole)
+    for path in (tmp_path / "new", hole):
+        assert 512 * path.stat().st_blocks >= size
+
+
+@pytest.mark.parametrize("kind", [Deadline, Journal])
+def test_a_disk_without_room_is_told_before_anything_is_mapped(tmp_path, monkeypatch, kind):
+    def full(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kind(tmp_path / "known")
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    kind(tmp_path / "known")
+    with pytest.raises(OSError, match="No space left"):
+        kind(tmp_path / "new")
 
 
 @pytest.mark.parametrize(

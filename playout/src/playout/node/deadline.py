@@ -14,19 +14,29 @@ from pathlib import Path
 _LAYOUT = struct.Struct("<QQ")
 
 
+def mapped(path: Path, size: int) -> mmap.mmap:
+    """The first `size` bytes of `path`, which is made when it is missing.
+
+    All of it has its place on the disk: a hole gets one when it is written to, and where there is
+    none left the kernel ends the process that writes. Raises OSError instead.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_size < size or 512 * status.st_blocks < size:
+            os.posix_fallocate(descriptor, 0, size)
+        return mmap.mmap(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
 class Deadline:
     """A shared instant in boot-time nanoseconds, and until when it may be overrun."""
 
     def __init__(self, path: Path) -> None:
         """Map `path`, which is made when it is missing; a fresh one forbids sending."""
         self.path = path
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.fstat(descriptor).st_size < _LAYOUT.size:
-                os.ftruncate(descriptor, _LAYOUT.size)
-            self._map = mmap.mmap(descriptor, _LAYOUT.size)
-        finally:
-            os.close(descriptor)
+        self._map = mapped(path, _LAYOUT.size)
         self._words = memoryview(self._map).cast("Q")
 
     @property

@@ -15,21 +15,20 @@ written only when a track is opened or begins to be sent.
 
 from __future__ import annotations
 
-import mmap
-import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 from playout.media import TrackKind
 from playout.node.crash import InHand
+from playout.node.deadline import mapped
 
 VERSION = 2
 _HEAD_BYTES = 4096
 _READING_AT = 2048
 _SLOT_BYTES = 2048
 _SLOTS = 4096
-"""Outputs beyond these are not written down; the file is sparse."""
+"""Outputs beyond these are not written down; the file takes eight megabytes."""
 _OPENED = 1 << 32
 _PROVEN = 4096
 """Tracks that are known to have been sent to their end; the oldest are forgotten."""
@@ -51,14 +50,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Map `path`, which is made when it is missing."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            size = _HEAD_BYTES + _SLOTS * _SLOT_BYTES
-            if os.fstat(descriptor).st_size < size:
-                os.ftruncate(descriptor, size)
-            self._map = mmap.mmap(descriptor, size)
-        finally:
-            os.close(descriptor)
+        self._map = mapped(path, _HEAD_BYTES + _SLOTS * _SLOT_BYTES)
         self._words = memoryview(self._map)[:24].cast("Q")
         self._free = list(range(_SLOTS, 0, -1))
         self._slots: dict[int, _Slot] = {}
