@@ -275,12 +275,15 @@ class Pump:
         output = PumpedOutput(desired, address, programme, self, fallbacks)
         self.outputs[desired.output_id] = output
         output.task = self._spawn(self._run(output), f"output {desired.output_id}")
+        # Not at the end of `_run`, to which one that is dropped before it begins never comes.
+        output.task.add_done_callback(lambda task: self._over(output))
 
     def _refuse(self, desired: DesiredOutput, programme: Programme, error: PlayoutError) -> None:
         placeholder = parse_address("rtmp://invalid.invalid/invalid", "invalid")
         output = PumpedOutput(desired, placeholder, programme, self)
         self.outputs[desired.output_id] = output
         output.wrong(error)
+        self._leave(output)
 
     async def _run(self, output: PumpedOutput) -> None:
         self._slot.set(output.slot)
@@ -294,14 +297,17 @@ class Pump:
             if self.outputs.get(output.desired.output_id) is output and not output.stopping:
                 sender = output.output
                 self._start(output.desired, sender.address, sender.programme, sender.fallbacks)
-            return
-        finally:
-            if self.journal is not None:
-                self.journal.leave(output.slot)
-            if output.stopping and self.outputs.get(output.desired.output_id) is output:
-                self._send_reports()
-                del self.outputs[output.desired.output_id]
-                self.report_soon()
+
+    def _over(self, output: PumpedOutput) -> None:
+        self._leave(output)
+        if output.stopping and self.outputs.get(output.desired.output_id) is output:
+            self._send_reports()
+            del self.outputs[output.desired.output_id]
+            self.report_soon()
+
+    def _leave(self, output: PumpedOutput) -> None:
+        if self.journal is not None:
+            self.journal.leave(output.slot)
 
     def _drop(self, output_id: str, *, graceful: bool) -> None:
         output = self.outputs.get(output_id)

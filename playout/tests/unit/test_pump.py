@@ -1,0 +1,58 @@
+"""What a pump keeps of outputs that never began."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from playout import clock
+from playout.node.deadline import Deadline
+from playout.node.journal import Journal
+from playout.node.messages import desired_to_json
+from playout.node.pump_process import Pump
+from playout.publisher.output import OutputOptions
+from playout.supervisor.ports import DesiredOutput
+from playout.testing.tracks import programme_of, write_item
+
+
+@pytest.fixture
+def wish(tmp_path: Path) -> DesiredOutput:
+    programme = programme_of(write_item(tmp_path, "a", 60), epoch_ns=clock.utc_ns())
+    return DesiredOutput("one", 1, True, 1, "rtmp://localhost:1/live", "key", programme)
+
+
+def pump(directory: Path) -> Pump:
+    journal = Journal(directory / "journal")
+    journal.begin(clock.boottime_ns())
+    return Pump(Deadline(directory / "deadline"), OutputOptions(), journal=journal)
+
+
+async def test_an_output_that_is_dropped_before_it_began_is_gone(
+    tmp_path: Path, wish: DesiredOutput
+) -> None:
+    # As control's words are when they waited for a pump that was held.
+    it = pump(tmp_path)
+    it.take({"type": "set", "output": desired_to_json(wish)})
+    it.take({"type": "drop", "output_id": "one", "graceful": False})
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert it.outputs == {}
+
+
+async def test_what_cannot_begin_takes_no_place_in_the_journal(
+    tmp_path: Path, wish: DesiredOutput
+) -> None:
+    it = pump(tmp_path)
+    values = desired_to_json(wish) | {"address": "gopher://localhost/live"}
+    assert it.journal is not None
+    for number in range(4090):
+        it.journal.enter(f"other {number}")
+    for generation in range(10):
+        it.take({"type": "set", "output": {**values, "generation": generation}})
+    it.take({"type": "set", "output": desired_to_json(wish) | {"output_id": "two"}})
+    assert it.outputs["one"].finished
+    assert it.outputs["two"].slot
+    it.take({"type": "drop", "output_id": "two", "graceful": True})
+    await asyncio.wait([it.outputs["two"].task], timeout=10)
