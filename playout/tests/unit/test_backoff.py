@@ -3,7 +3,7 @@
 import pytest
 
 from playout.errors import AddressInvalid, ConnectionLost, ConnectionRefused, StreamKeyRejected
-from playout.publisher.backoff import ConnectRate, delay_seconds
+from playout.publisher.backoff import ConnectRate, delay_seconds, home_seconds
 
 
 @pytest.mark.parametrize("random", [0.0, 0.5, 0.999])
@@ -59,3 +59,10 @@ def test_one_that_asks_later_need_not_wait():
         rate.wait_seconds(100.0)
     assert rate.wait_seconds(100.0) == pytest.approx(1.05)
     assert rate.wait_seconds(103.0) == 0
+
+
+def test_the_way_home_is_looked_for_ever_less_often_and_never_given_up():
+    waits = [home_seconds(returns) for returns in range(6)]
+    assert waits == [300, 600, 1200, 2400, 3600, 3600]
+    # Six weeks of an address that accepts connections and keeps none.
+    assert home_seconds(1024) == 3600

@@ -12,6 +12,7 @@ _SOON = (0.3, 1.0, 2.0, 4.0)
 _PATIENT_AFTER_SECONDS = 300.0
 _PATIENT_SECONDS = 15.0
 _SLOWLY = (2.0, 5.0, 10.0, 30.0, 60.0)
+_HOME = (300.0, 600.0, 1200.0, 2400.0, 3600.0)
 
 
 def delay_seconds(
@@ -33,6 +34,14 @@ def delay_seconds(
         return _PATIENT_SECONDS * (0.5 + 0.5 * random)
     base = _SOON[min(attempt, len(_SOON)) - 1]
     return base * (0.5 + 0.5 * random)
+
+
+def home_seconds(returns: int) -> float:
+    """Seconds on the air by a fallback after which the address itself is tried.
+
+    `returns` counts how often that was done since it last lasted: it comes ever less often.
+    """
+    return _HOME[min(returns, len(_HOME) - 1)]
 
 
 class ConnectRate:

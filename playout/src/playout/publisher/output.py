@@ -19,7 +19,7 @@ from playout.errors import (
 )
 from playout.media import TrackKind
 from playout.publisher.address import Address
-from playout.publisher.backoff import ConnectRate, delay_seconds
+from playout.publisher.backoff import ConnectRate, delay_seconds, home_seconds
 from playout.publisher.environment import Environment
 from playout.publisher.session import Hooks, Patience, Progress, Session
 from playout.publisher.transport import AddressCheck, Limits
@@ -51,9 +51,6 @@ FIRST_LOOK_SECONDS = 2.0
 """How long the first media of a session may take to be verified; a disk that hangs takes longer."""
 FAILURES_BEFORE_FALLBACK = 2
 """Attempts at one address before the next one is tried, where there is another."""
-HOME_SECONDS = 300.0
-"""On the air by a fallback, the address itself is tried after so long, and then ever less often."""
-LONGEST_HOME_SECONDS = 3600.0
 FENCED_SECONDS = 0.25
 MOST_SUBSTITUTED = 1000
 """Of so many items it is known that they could not be played; edits may bring ever new ones."""
@@ -328,7 +325,7 @@ class Output:
         It is only connected to, without a word. Where it does not last, the next look comes later.
         """
         options = self._options
-        wait = min(HOME_SECONDS * 2**self._returns, LONGEST_HOME_SECONDS) * options.time_scale
+        wait = home_seconds(self._returns) * options.time_scale
         while True:
             await asyncio.sleep(wait)
             try:
