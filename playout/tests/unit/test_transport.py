@@ -30,10 +30,14 @@ from playout.publisher.transport import (
     Buffer,
     Connector,
     Limits,
+    PlainTransport,
     Transport,
     connect,
     tls_context,
 )
+
+_FIN_WAIT_2 = 5
+"""Of a connection whose end was acknowledged: see include/net/tcp_states.h of Linux."""
 
 
 @contextlib.asynccontextmanager
@@ -68,6 +72,25 @@ async def connected(
         transport.close()
         server.close()
         await server.wait_closed()
+
+
+def test_nothing_is_left_unsent_once_the_end_has_arrived_as_well() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as near,
+        listening.accept()[0] as far,
+    ):
+        transport = PlainTransport(near)
+        transport.send([b"x" * 1000], 1000)
+        transport.shutdown()
+        while far.recv(4096):
+            pass
+        give_up = time.monotonic() + 5
+        while near.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _FIN_WAIT_2:
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        assert transport.acked_bytes() == 1000
+        assert transport.unsent_bytes() == 0
 
 
 async def send_to_a_slow_reader(tmp_path: Path, scheme: str, buffers: list[Buffer]) -> bytes:

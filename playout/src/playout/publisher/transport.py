@@ -142,7 +142,8 @@ class _Socket:
 
     def acked_bytes(self) -> int:
         """See `Transport`."""
-        self._acked = _acked(self._socket)
+        # It counts the end of the stream as well, once that was said.
+        self._acked = min(_acked(self._socket), self._written)
         return self._acked
 
     def close(self) -> None:
