@@ -51,8 +51,8 @@ log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 1.0
 COALESCE_SECONDS = 0.02
-"""Changes within so long go into one report; with more than `COALESCED_OUTPUTS`, in as many times as
-long, since each may hold the list of all."""
+"""Changes within so long go into one report; with more than `COALESCED_OUTPUTS`, in as many times
+as long, since each may hold the list of all."""
 COALESCED_OUTPUTS = 100
 MIN_REGULAR_REPORTS = 50
 REPORT_ROUND_SECONDS = 8
