@@ -123,20 +123,24 @@ def change_stream_destination(
     "/streams/{uuid:stream_id}/destinations/{uuid:output_id}",
     Scope.STREAMS,
     response={204: None},
-    refusals=[CHANGED],
+    refusals=[ON_AIR, CHANGED],
 )
 def remove_stream_destination(
     request: HttpRequest, stream_id: UUID, output_id: UUID
 ) -> Status[None]:
     """Send a stream to one place no more.
 
-    Also on air. The other destinations do not notice; the key is forgotten.
+    Also on air, except from the last one. The other destinations do not notice; the key is
+    forgotten.
     """
     token = caller(request)
     stream = get_stream_for(token, stream_id, Role.EDITOR)
     output = get_output_of(stream, output_id)
     with unless_changed(request, output, _represent):
-        stream_manager.remove_destination(stream=stream, output=output, by=token.created_by)
+        try:
+            stream_manager.remove_destination(stream=stream, output=output, by=token.created_by)
+        except StreamIsOnAir as refused:
+            raise Problem(ON_AIR, str(refused)) from None
     return Status(204, None)
 
 

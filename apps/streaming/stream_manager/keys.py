@@ -14,7 +14,7 @@ from django.db import transaction
 from apps.streaming import destinations, events, schedule, selectors
 from apps.streaming.models import Desired, Destination, Output, Stream
 from apps.streaming.stream_manager.programmes import locked
-from apps.streaming.stream_manager.streams import add_destination, remove_destination
+from apps.streaming.stream_manager.streams import add_destination, take_out
 
 
 def carry_key(*, stream: Stream, key_id: UUID, address: str, key: str, name: str) -> bool:
@@ -38,12 +38,12 @@ def carry_key(*, stream: Stream, key_id: UUID, address: str, key: str, name: str
             added = add_destination(stream=stream, address=address, key=key, name=name[:120])
             Destination.objects.filter(pk=added.destination_id).update(ingest_key=key_id)
         for one in old:
-            remove_destination(stream=stream, output=one)
+            take_out(stream=stream, output=one)
         if stream.desired != Desired.ON:
             # Keys of channels that it does not go to any more.
             for one in outputs:
                 if one.destination.ingest_key not in (None, key_id):
-                    remove_destination(stream=stream, output=one)
+                    take_out(stream=stream, output=one)
     return True
 
 
@@ -55,7 +55,7 @@ def leave_key(*, stream: Stream, key_id: UUID) -> bool:
             return False
         left = False
         for output in selectors.outputs_of(stream).filter(destination__ingest_key=key_id):
-            left = remove_destination(stream=stream, output=output) or left
+            left = take_out(stream=stream, output=output) or left
     return left
 
 
@@ -68,7 +68,7 @@ def forget_keys(
     """
     outputs = Output.objects.filter(destination__ingest_key__in=gone, removed_at=None)
     for output in outputs.select_related("stream"):
-        remove_destination(stream=output.stream, output=output)
+        take_out(stream=output.stream, output=output)
     known = Destination.objects.filter(ingest_key__in=[*kept, *gone])
     events.forget_names(streams, {name, *known.values_list("name", flat=True)})
     known.update(name="YouTube")

@@ -274,6 +274,22 @@ def change_destination(
 
 
 def remove_destination(*, stream: Stream, output: Output, by: User | None = None) -> bool:
+    """Send the stream there no more, as a person wishes; False when it did not.
+
+    Raises `StreamIsOnAir` for the only destination of a stream that is wanted: it would be on air
+    and go nowhere.
+    """
+    with transaction.atomic():
+        stream = locked(stream)
+        others = selectors.outputs_of(stream).exclude(pk=output.pk)
+        if stream.desired == Desired.ON and not others.exists():
+            raise StreamIsOnAir(
+                _("The stream goes nowhere else. Stop it, or add another destination first.")
+            )
+        return take_out(stream=stream, output=output, by=by)
+
+
+def take_out(*, stream: Stream, output: Output, by: User | None = None) -> bool:
     """Send the stream there no more; False when it did not. The others do not notice.
 
     While a node may still be sending, the key waits for `forget_removed`.

@@ -109,8 +109,14 @@ def destination_remove(request: HttpRequest, stream_id: UUID, output_id: UUID) -
     output = get_output_of(found, output_id)
     if request.method == "POST":
         name = output.destination.name
-        stream_manager.remove_destination(stream=found, output=output, by=cast(User, request.user))
-        messages.success(request, _("“%(name)s” was removed.") % {"name": name})
+        try:
+            stream_manager.remove_destination(
+                stream=found, output=output, by=cast(User, request.user)
+            )
+        except StreamIsOnAir as refused:
+            messages.error(request, str(refused))
+        else:
+            messages.success(request, _("“%(name)s” was removed.") % {"name": name})
         return redirect(found)
     return render(
         request,

@@ -171,6 +171,18 @@ def test_a_person_adds_changes_and_removes_one(stream, as_alice):
     assert as_alice.get(f"{path}/{added.pk}/").status_code == 404
 
 
+def test_the_last_one_of_a_stream_on_air_stays(stream, as_alice):
+    (first,) = selectors.outputs_of(stream)
+    stream_manager.start_stream(stream=stream)
+    path = f"/streams/{stream.pk}/destinations/{first.pk}/remove/"
+    page = as_alice.post(path, follow=True).content.decode()
+    assert "The stream goes nowhere else. Stop it, or add another destination first." in page
+    assert (reloaded(first).desired, reloaded(first).removed_at) == (Desired.ON, None)
+    stream_manager.stop_stream(stream=stream)
+    as_alice.post(path)
+    assert not selectors.outputs_of(stream)
+
+
 def test_a_key_does_not_follow_a_destination_to_another_server(stream, as_alice, settings):
     settings.DESTINATION_POLICY = "public"
     (first,) = selectors.outputs_of(stream)

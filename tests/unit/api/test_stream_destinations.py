@@ -47,6 +47,9 @@ def test_what_cannot_be_is_refused_with_a_code(api, stream, workspace):  # noqa:
     on_air = api("PATCH", f"{path}/{first['id']}", {"key": "third-key-12345"})
     assert code_of(on_air) == "stream.on_air"
     assert api("PATCH", f"{path}/{first['id']}", {"name": "Main"}).json()["name"] == "Main"
+    (_, second) = api.read(path)["items"]
+    assert api("DELETE", f"{path}/{second['id']}").status_code == 204
+    assert code_of(api("DELETE", f"{path}/{first['id']}")) == "stream.on_air"
     other = make_stream(workspace, None, key="fourth-key-12345")
     foreign = api("GET", f"/streams/{other.pk}/destinations/{first['id']}")
     assert code_of(foreign) == "resource.not_found"
