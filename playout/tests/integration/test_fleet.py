@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -343,3 +344,34 @@ async def test_a_fatal_signal_from_outside_accuses_no_track(
         await fleet.on_air("a")
         assert fleet.pid("pump-0") != pid
     assert not (fleet.config.directory / "quarantine.json").exists()
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """This process may open nothing more; what is open stays."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.open(os.devnull, os.O_RDONLY)
+    os.close(first_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+
+
+async def test_control_that_can_open_nothing_for_a_while_tends_its_pumps_afterwards(
+    fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item
+) -> None:
+    fleet.want("a", nginx_rtmp.url(), item)
+    fleet.start()
+    await fleet.on_air("a")
+    session = fleet.session("a")
+    (home,) = (name for name, outputs in fleet.homes().items() if outputs)
+    pid = fleet.pid(home)
+    with no_descriptors():
+        await asyncio.sleep(1)
+        assert fleet.session("a") == session, "what is on air stays"
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(1.5)
+    await until(lambda: fleet.session("a") != session, what="a new session")
+    await fleet.on_air("a")

@@ -56,6 +56,8 @@ class Fleet:
         self._lost: dict[str, OutputEvent] = {}
         """What is to be told of outputs that lost their pump, with their next report."""
         self._moving: tuple[str, float] | None = None
+        self._hindrance = ""
+        """Why pumps could not be looked after, the last time."""
 
     # -- for the supervisor -----------------------------------------------------------------
 
@@ -202,12 +204,11 @@ class Fleet:
 
     async def run(self) -> None:
         """Adopt what runs, start what is missing, and tend them all until cancelled."""
-        for lock in sorted(self._config.directory.glob("pump-*.lock")):
-            if is_held(lock):
-                self._add(lock.stem, adopt_only=True)
+        while not self._manages(self._adopt):
+            await asyncio.sleep(_TEND_SECONDS)
         while not all(link.is_known or link.ended for link in self._links.values()):
             await asyncio.sleep(0.02)
-        self._keep_the_number()
+        self._manages(self._keep_the_number)
         # Whoever is up first would otherwise get everything.
         give_up = _now() + START_SECONDS
         while _now() < give_up and not all(link.is_ready for link in self._links.values()):
@@ -221,8 +222,25 @@ class Fleet:
                     del self._links[name], self._tasks[name]
                 for output_id in link.running:
                     self._homes[output_id] = (name, _now())
-            self._keep_the_number()
+            self._manages(self._keep_the_number)
             self._empty_draining()
+
+    def _manages(self, work: Callable[[], None]) -> bool:
+        """Do `work`, unless no file can be opened or made just now; it is tried again then."""
+        try:
+            work()
+        except OSError as error:
+            if str(error) != self._hindrance:
+                log.warning("Pumps cannot be looked after: %s", error)
+            self._hindrance = str(error)
+            return False
+        self._hindrance = ""
+        return True
+
+    def _adopt(self) -> None:
+        for lock in sorted(self._config.directory.glob("pump-*.lock")):
+            if lock.stem not in self._links and is_held(lock):
+                self._add(lock.stem, adopt_only=True)
 
     def _keep_the_number(self) -> None:
         current = [link for link in self._links.values() if not link.is_draining]

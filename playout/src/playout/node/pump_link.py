@@ -361,10 +361,11 @@ class PumpLink:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether a pump that lives holds this lock file."""
+    """Whether a pump that lives holds this lock file, or may, since that cannot be looked up."""
     try:
         with lock.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
+        # It is held; or nothing can be opened just now, and another pump would be one too many.
         return True
     return False
