@@ -249,6 +249,28 @@ async def test_without_a_resolver_the_last_good_address_is_used(
             await connect(address)
 
 
+async def test_an_address_is_good_for_a_day_after_the_last_connection_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, later = asyncio.get_running_loop(), 0.0
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + later)
+    connector = Connector()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = parse_address(f"rtmp://ingest.example:{server.getsockname()[1]}/live/key")
+        answers(monkeypatch, "127.0.0.1")
+        transport = await connector(address)
+        answers(monkeypatch)
+        later += 14 * 24 * 3600
+        transport.close()
+        (await connector(address)).close()
+        later += 23 * 3600
+        (await connector(address)).close()
+        later += 25 * 3600
+        with pytest.raises(HostNotFound):
+            await connector(address)
+
+
 async def test_when_all_addresses_refuse_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, "127.0.0.1", "127.0.0.2")
     with pytest.raises(ConnectionRefused):

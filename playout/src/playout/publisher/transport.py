@@ -135,6 +135,7 @@ class _Socket:
         self._acked = _acked(sock)
         self._written = self._acked + _outstanding(sock)
         """Bytes given to the kernel in all, so that what it holds needs no call of its own."""
+        self.on_close: Callable[[], None] = lambda: None
 
     def fileno(self) -> int:
         """See `Transport`."""
@@ -149,6 +150,10 @@ class _Socket:
     def close(self) -> None:
         """See `Transport`."""
         raise NotImplementedError
+
+    def _release(self) -> None:
+        self._socket.close()
+        self.on_close()
 
     def abort(self) -> None:
         """See `Transport`."""
@@ -228,7 +233,7 @@ class PlainTransport(_Socket):
     def close(self) -> None:
         """See `Transport`."""
         self._waiting.clear()
-        self._socket.close()
+        self._release()
 
 
 class _Scratch:
@@ -409,7 +414,7 @@ class TlsTransport(_Socket):
         """See `Transport`."""
         self._clear.clear()
         self._waiting.clear()
-        self._socket.close()
+        self._release()
 
 
 def _behind(buffers: list[Buffer], sent: int) -> list[Buffer]:
@@ -440,9 +445,10 @@ async def connect(
 
 
 class Connector:
-    """Connects to hosts by name, and remembers for a day where they were found.
+    """Connects to hosts by name, and remembers where they were found.
 
-    When a name cannot be resolved, the addresses that were good last are tried.
+    When a name cannot be resolved, the addresses that were good last are tried, for a day after
+    the last connection to them.
     """
 
     def __init__(self) -> None:
@@ -501,9 +507,21 @@ class Connector:
                 ):
                     raise
             else:
-                now = asyncio.get_running_loop().time()
-                self._good[address.host, address.port] = now, found
+                self._remember(address, found, transport)
                 return transport
+
+    def _remember(
+        self, address: Address, found: list[_Candidate], transport: PlainTransport | TlsTransport
+    ) -> None:
+        key, now = (address.host, address.port), asyncio.get_running_loop().time
+        self._good[key] = now(), found
+
+        def closed() -> None:
+            # They were good for as long as somebody was connected, which may be weeks.
+            _, known = self._good[key]
+            self._good[key] = now(), known
+
+        transport.on_close = closed
 
     async def _resolve(self, address: Address, limits: Limits) -> list[_Candidate]:
         loop = asyncio.get_running_loop()
