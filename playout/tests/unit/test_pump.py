@@ -1,18 +1,24 @@
-"""What a pump keeps of outputs that never began."""
+"""What a pump keeps of what is over, or never began."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from playout import clock
+from playout.media import TrackKind
+from playout.node import pump_process
 from playout.node.deadline import Deadline
 from playout.node.journal import Journal
 from playout.node.messages import desired_to_json
 from playout.node.pump_process import Pump
 from playout.publisher.output import OutputOptions
+from playout.pump import prefetch
+from playout.pump.prefetch import Prefetch
 from playout.supervisor.ports import DesiredOutput
 from playout.testing.tracks import programme_of, write_item
 
@@ -23,10 +29,10 @@ def wish(tmp_path: Path) -> DesiredOutput:
     return DesiredOutput("one", 1, True, 1, "rtmp://localhost:1/live", "key", programme)
 
 
-def pump(directory: Path) -> Pump:
+def pump(directory: Path, options: OutputOptions | None = None) -> Pump:
     journal = Journal(directory / "journal")
     journal.begin(clock.boottime_ns())
-    return Pump(Deadline(directory / "deadline"), OutputOptions(), journal=journal)
+    return Pump(Deadline(directory / "deadline"), options or OutputOptions(), journal=journal)
 
 
 async def test_an_output_that_is_dropped_before_it_began_is_gone(
@@ -56,3 +62,35 @@ async def test_what_cannot_begin_takes_no_place_in_the_journal(
     assert it.outputs["two"].slot
     it.take({"type": "drop", "output_id": "two", "graceful": True})
     await asyncio.wait([it.outputs["two"].task], timeout=10)
+
+
+def is_held(directory: Path) -> bool:
+    """Whether this process keeps what lay in `directory` on the disk."""
+    maps = Path("/proc/self/maps").read_text()
+    files = [str(link.resolve()) for link in Path("/proc/self/fd").iterdir()]
+    return any(f"{directory}/" in held for held in (maps, *files))
+
+
+async def test_the_disk_has_the_room_of_deleted_tracks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump_process, "TIDY_SECONDS", 0.05)
+    monkeypatch.setattr(prefetch, "ROUND_SECONDS", 0.01)
+    reading = Prefetch()
+    it = pump(tmp_path, OutputOptions(prefetch=reading))
+    running = asyncio.create_task(it.run())
+    for name in ("deleted", "kept"):
+        played = it.shelf.track(write_item(tmp_path, name, 60).video, TrackKind.VIDEO)
+        await asyncio.wrap_future(reading.want(played, 0, 1000))
+        it.shelf.track(str(played.directory), TrackKind.AUDIO)
+    del played
+    assert is_held(tmp_path / "deleted")
+    shutil.rmtree(tmp_path / "deleted")
+    give_up = time.monotonic() + 10
+    while is_held(tmp_path / "deleted"):
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.02)
+    assert is_held(tmp_path / "kept")
+    it.stop()
+    await running
+    reading.close()

@@ -58,6 +58,8 @@ MIN_REGULAR_REPORTS = 50
 REPORT_ROUND_SECONDS = 8
 """Regular reports, per second: at least so many, and each output once in a round."""
 BEAT_SECONDS = 0.5
+TIDY_SECONDS = 30.0
+"""So often tracks that are deleted are looked for, so that the disk has their room again."""
 LONELY_SECONDS = 60.0
 """A pump without control, outputs or permission to send ends itself after this long."""
 
@@ -150,6 +152,7 @@ class Pump:
         """Report until told to stop; then call `on_stop` and end all outputs gracefully."""
         reporting = asyncio.create_task(self._report_for_ever(), name="reports")
         beating = asyncio.create_task(self._beat_for_ever(), name="beat")
+        tidying = asyncio.create_task(self._tidy_for_ever(), name="tidy")
         try:
             await self._stopped.wait()
         finally:
@@ -162,6 +165,7 @@ class Pump:
             self._send_reports()
             reporting.cancel()
             beating.cancel()
+            tidying.cancel()
             if self._control is not None:
                 with contextlib.suppress(OSError, TimeoutError):
                     async with asyncio.timeout(1):
@@ -353,6 +357,12 @@ class Pump:
         while self.journal is not None:
             self.journal.beat(clock.boottime_ns())
             await asyncio.sleep(BEAT_SECONDS)
+
+    async def _tidy_for_ever(self) -> None:
+        while (prefetch := self.options.prefetch) is not None:
+            prefetch.look_for_deleted(self.shelf.tracks)
+            await asyncio.sleep(TIDY_SECONDS)
+            self.shelf.let_go_of_deleted()
 
     def _choose_regular(self) -> None:
         """Take the next outputs in turn, so that a thousand cost no more than a few."""

@@ -28,10 +28,12 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from playout import clock
@@ -61,12 +63,15 @@ MAX_DISKS = 8
 MAX_WAITING = 20_000
 """Ranges that wait for one disk; of a disk that hangs, the rest is not asked for."""
 KEPT = 2048
-"""Tracks whose files stay open here; those not wanted for longest are closed."""
+"""Directories of which it is known on which disk they lie."""
 _NOWHERE = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 """Never closed: a thread that still reads would write into whatever came in its place."""
 _CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 """A file system that cannot do it: the advice has to be enough."""
 _nobody_looks = contextlib.nullcontext()
+
+
+_Job = Callable[[], None]
 
 
 class Range(NamedTuple):
@@ -93,28 +98,31 @@ class _File:
     read: dict[int, int] = field(default_factory=dict)
     """When each part was asked for, and when it was read, in monotonic nanoseconds."""
 
+    def __del__(self) -> None:
+        # Not before: a thread that still reads would read from whatever came in its place.
+        os.close(self.descriptor)
+
 
 class _Disk:
-    """A thread that judges one thing after the other on the tracks of one device."""
+    """A thread that does one thing after the other with the tracks of one device."""
 
-    def __init__(self, name: str, judge: Callable[[list[Range]], None]) -> None:
-        self._judge = judge
-        self._jobs: OrderedDict[object, tuple[list[Range], Future[None] | None]] = OrderedDict()
+    def __init__(self, name: str) -> None:
+        self._jobs: OrderedDict[object, tuple[_Job, Future[None] | None]] = OrderedDict()
         self._changed = threading.Condition()
         self._is_closed = self._is_called = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def put(self, key: object, ranges: list[Range]) -> None:
-        """Judge `ranges` within about a round, instead of those of `key` that still wait."""
+    def put(self, key: object, job: _Job) -> None:
+        """Do `job` within about a round, instead of that of `key` which still waits."""
         with self._changed:
             waiting = self._jobs.get(key)
             if waiting is not None:
-                self._jobs[key] = ranges, waiting[1]
+                self._jobs[key] = job, waiting[1]
             elif self._has_room():
-                self._jobs[key] = ranges, None
+                self._jobs[key] = job, None
 
-    def call(self, key: object, ranges: list[Range]) -> Future[None]:
+    def call(self, key: object, job: _Job) -> Future[None]:
         """The same as soon as it can be; done when it is."""
         with self._changed:
             waiting = self._jobs.get(key)
@@ -124,7 +132,7 @@ class _Disk:
             if waiting is None and not self._has_room():
                 done.set_result(None)
                 return done
-            self._jobs[key] = ranges, done
+            self._jobs[key] = job, done
             self._is_called = True
             self._changed.notify()
             return done
@@ -150,11 +158,13 @@ class _Disk:
                     return
                 if not self._jobs:
                     continue
-                _, (ranges, done) = self._jobs.popitem(last=False)
+                _, (job, done) = self._jobs.popitem(last=False)
             try:
-                self._judge(ranges)
+                job()
             except Exception:
                 log.exception("Reading ahead failed.")
+            # What it has to do with is not kept while there is nothing to do.
+            del job
             if done is not None:
                 done.set_result(None)
 
@@ -178,7 +188,8 @@ class Prefetch:
         self.bad_blocks = 0
         self._disks: dict[int, _Disk] = {}
         self._disk_of: OrderedDict[str, _Disk] = OrderedDict()
-        self._files: OrderedDict[int, tuple[Track, _File]] = OrderedDict()
+        self._files: weakref.WeakKeyDictionary[Track, _File] = weakref.WeakKeyDictionary()
+        """Open for as long as somebody has the track: one that is deleted takes room until then."""
         self._lost: weakref.WeakSet[Track] = weakref.WeakSet()
         """All of their blocks are left out, since their files could not be opened."""
         self._lock = threading.Lock()
@@ -198,12 +209,23 @@ class Prefetch:
 
         What the same `key` still waits for is replaced.
         """
-        return [disk.call(key, of_disk) for disk, of_disk in self._by_disk(ranges).items()]
+        return [
+            disk.call(key, partial(self._judge_all, of_disk))
+            for disk, of_disk in self._by_disk(ranges).items()
+        ]
 
     def look(self, key: object, ranges: list[Range]) -> None:
         """The same, when nobody waits for it: it is done within about a round."""
         for disk, of_disk in self._by_disk(ranges).items():
-            disk.put(key, of_disk)
+            disk.put(key, partial(self._judge_all, of_disk))
+
+    def look_for_deleted(self, tracks: Iterable[Track]) -> None:
+        """Find out which of `tracks` are deleted, within about a round: see `Track.is_deleted`."""
+        found: dict[_Disk, list[Track]] = {}
+        for track in tracks:
+            found.setdefault(self._disk(track), []).append(track)
+        for disk, of_disk in found.items():
+            disk.put(_look_for_deleted, partial(_look_for_deleted, of_disk))
 
     def _by_disk(self, ranges: list[Range]) -> dict[_Disk, list[Range]]:
         found: dict[_Disk, list[Range]] = {}
@@ -216,8 +238,6 @@ class Prefetch:
         for disk in set(self._disks.values()):
             disk.close()
         with self._lock:
-            for _, file in self._files.values():
-                os.close(file.descriptor)
             self._files.clear()
 
     def _disk(self, track: Track) -> _Disk:
@@ -233,9 +253,7 @@ class Prefetch:
                 device = next(reversed(self._disks))
             disk = self._disks.get(device)
             if disk is None:
-                disk = self._disks[device] = _Disk(
-                    f"read ahead {len(self._disks) + 1}", self._judge_all
-                )
+                disk = self._disks[device] = _Disk(f"read ahead {len(self._disks) + 1}")
             self._disk_of[place] = disk
             if len(self._disk_of) > KEPT:
                 self._disk_of.popitem(last=False)
@@ -367,11 +385,10 @@ class Prefetch:
 
     def _file(self, track: Track) -> _File | None:
         with self._lock:
-            entry = self._files.get(id(track))
-            if entry is not None:
-                self._files.move_to_end(id(track))
-                return entry[1]
-        path = track.directory / f"{track.kind.value}.track"
+            known = self._files.get(track)
+        if known is not None:
+            return known
+        path = _path(track)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
@@ -379,10 +396,7 @@ class Prefetch:
         identity = identity_of(os.fstat(descriptor))
         file = _File(descriptor, identity, is_stamped=is_verified(path, identity))
         with self._lock:
-            self._files[id(track)] = (track, file)
-            if len(self._files) > KEPT:
-                _, (_, oldest) = self._files.popitem(last=False)
-                os.close(oldest.descriptor)
+            self._files[track] = file
         return file
 
 
@@ -411,6 +425,20 @@ class ReadAhead:
             self._asked[track] = end
             ranges.append(Range(track, begin, end, fresh))
         return ranges
+
+
+def _look_for_deleted(tracks: list[Track]) -> None:
+    for track in tracks:
+        try:
+            os.stat(_path(track))  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            track.is_deleted = True
+        except OSError:
+            continue
+
+
+def _path(track: Track) -> Path:
+    return track.directory / f"{track.kind.value}.track"
 
 
 def _name(track: Track) -> str:

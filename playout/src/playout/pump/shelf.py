@@ -67,6 +67,17 @@ class Shelf:
             if opened.track is track:
                 del self._open[key]
 
+    @property
+    def tracks(self) -> list[Track]:
+        """All that are open here."""
+        return [opened.track for opened in self._open.values()]
+
+    def let_go_of_deleted(self) -> None:
+        """Keep nothing open that is deleted: the disk has its room again when nobody plays it."""
+        for track in self.tracks:
+            if track.is_deleted:
+                self.forget(track)
+
     def _look(self, opened: _Open) -> None:
         track = opened.track
         have = _identity(str(track.directory), f"{track.kind.value}.have")

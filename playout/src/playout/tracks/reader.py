@@ -54,6 +54,8 @@ class Track:
         self._data_size, self._data_bytes = data.size, len(data)
         self.is_partial = False
         """Blocks of it may come and go while it plays."""
+        self.is_deleted = False
+        """Its file was gone when somebody last looked: kept open, it takes room all the same."""
         self._index_size, self._index_bytes = index.size, len(index)
         # A quarter of the digest, as one number: it is compared at each turn.
         self._digest_now = view[-8:].cast("Q")
