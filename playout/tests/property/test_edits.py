@@ -202,6 +202,18 @@ def test_a_list_that_ends_needs_no_edit_unless_something_new_follows():
     assert [name for name, _, _ in shown(after, 0, 5000)] == ["a", "b", "c"]
 
 
+def test_a_list_that_begins_no_more_ends_with_the_item_that_is_its_last():
+    for names, at, wanted in (("bda", 250, "bd"), ("ab", 310, "ab"), ("a", 9, "a")):
+        line = programme(names)
+        items = [ITEMS[name] for name in wanted]
+        after = edits.appended(line, edits.follow(line, at_frame=at, items=items, loop=False))
+        assert [name for name, _, _ in shown_whole(after, 0, 5000)] == list(wanted), names
+        # What was to play once still does.
+        once = edits.appended(line, edits.play_next(line, at_frame=at, item=ITEMS["x"]))
+        after = edits.appended(once, edits.follow(once, at_frame=at, items=items, loop=False))
+        assert [name for name, _, _ in shown_whole(after, 0, 5000)] == [*wanted, "x"], names
+
+
 def test_a_shuffled_list_that_changes_begins_its_next_cycle():
     line = programme("abcd", seed=4)
     version = edits.follow(line, at_frame=10, items=[*line.versions[0].items, ITEMS["x"]], seed=4)
@@ -276,6 +288,20 @@ def test_what_is_kept_leaves_no_trace():
             assert (one.item, one.start) == (other.item, other.start)
 
 
+def test_a_list_read_again_cuts_pictures_and_sound_short_where_that_is_asked_for():
+    def radio(names, sounds):
+        return replace(
+            programme(names),
+            sound_versions=(SoundVersion(1, 0, tuple(Sound(s, f"/{s}", 900) for s in sounds)),),
+        )
+
+    line = radio("ab", "st")
+    for at, cut, until in (("item", 300, 900), ("key", 120, 145)):
+        after = edits.towards(line, radio("dx", "u"), at_frame=101, at=at)
+        assert shown(after, 0, 400)[:2] == [("a", 0, cut), ("d", 0, min(95, 400 - cut))]
+        assert [sound_at(after, n).item_id for n in (until - 1, until)] == ["s", "u"]
+
+
 def test_sounds_are_skipped_and_swapped_in_the_middle():
     sounds = tuple(Sound(name, f"/{name}", n) for name, n in (("s", 100), ("t", 70), ("u", 50)))
     radio = Programme(0, RATE, AAC, (Version(1, 0, (ITEMS["a"],)),), (SoundVersion(1, 0, sounds),))
@@ -335,6 +361,27 @@ def change(line, kind, at, items, seed):
             return edits.follow(line, at_frame=at, items=items)
         case _:
             return edits.follow(line, at_frame=at, items=items, seed=seed)
+
+
+@given(
+    NAMES, st.booleans(), NAMES, st.booleans(), st.none() | st.integers(0, 9),
+    st.integers(0, 2000),
+)  # fmt: skip
+# "c" is taken out while "b" is on, just in its last group of pictures.
+@example("abc", False, "ab", False, None, 535)
+def test_what_was_taken_out_is_shown_no_more(names, loop, wanted, again, seed, at):
+    line = programme(names, loop=loop)
+    on = placement_at(line, at)
+    items = [ITEMS[name] for name in wanted]
+    versions = edits.follow(line, at_frame=at, items=items, loop=again, seed=seed)
+    after = edits.appended(line, versions)
+    if on is None:
+        return
+    end = on.end if at > on.start else at
+    assert shown_whole(after, 0, end) == shown_whole(line, 0, end)
+    behind = shown(after, end, end + 3000)
+    assert {name for name, _, _ in behind} <= set(wanted)
+    assert bool(behind) or not again
 
 
 @given(NAMES, EDITS)

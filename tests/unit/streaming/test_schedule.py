@@ -235,6 +235,12 @@ def test_an_edit_never_changes_what_is_due_within_three_seconds(
     )
     for frame in range(0, anchor.effective_from, 29):
         assert placement_at(after, frame).item.id == placement_at(before, frame).item.id
-    # It takes over where an item begins, so every join is at a key frame.
+    # It takes over where an item begins, so every join is at a key frame; or goes on with the item
+    # that is on, as the last one.
     taken = placement_at(before, anchor.effective_from)
-    assert taken is None or taken.begin == anchor.effective_from
+    if taken is not None and taken.begin != anchor.effective_from:
+        goes_on = placement_at(after, anchor.effective_from)
+        assert (goes_on.item.id, goes_on.start, goes_on.end) == (
+            taken.item.id, taken.start, taken.end,
+        )  # fmt: skip
+        assert placement_at(after, goes_on.end) is None

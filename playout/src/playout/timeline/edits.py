@@ -192,6 +192,7 @@ def follow(
     return _follow(
         programme.versions,
         at_frame,
+        gop_frames(programme),
         lambda n, boundary, entry, cycle: Version(
             n, boundary, tuple(items), entry=entry, loop=loop, seed=seed, cycle=cycle
         ),
@@ -286,6 +287,7 @@ def follow_sounds(
     return _follow(
         programme.sound_versions,
         at_frame,
+        1,
         lambda n, boundary, entry, cycle: SoundVersion(
             n, boundary, tuple(sounds), entry=entry, loop=loop, seed=seed, cycle=cycle
         ),
@@ -498,7 +500,7 @@ def _runs_out(version: V) -> int | None:
 
 
 def _follow(
-    versions: Sequence[V], at_frame: int, make: Callable[[int, int, int, int], V]
+    versions: Sequence[V], at_frame: int, step: int, make: Callable[[int, int, int, int], V]
 ) -> tuple[V, ...]:
     n, versions = _next(versions), _plain(versions)
     boundary = _boundary(versions, at_frame, 0)
@@ -525,10 +527,16 @@ def _follow(
             rounds, entry = divmod(ids.index(name) + 1, len(ids))
             if not rounds or new.loop:
                 return (make(n, boundary, entry, rounds),)
-        for later in range(place, old.orders.plays):
-            name = old.entries[old.orders.index(cycle, later)].id
-            if name in ids:
-                return (make(n, boundary, ids.index(name), 0),)
+        if place or name not in ids:
+            # What is left of the round.
+            for later in range(place, old.orders.plays):
+                coming = old.entries[old.orders.index(cycle, later)].id
+                if coming in ids:
+                    return (make(n, boundary, ids.index(coming), 0),)
+        if name in ids:
+            # It was the last of its round, and no other one begins.
+            end = make(n, boundary, len(ids) - 1, 0)
+            return _last(versions, at_frame, boundary, step, end) or (new,)
     if current is not None and new.seed is None:
         name = versions[current.index].entries[current.play.index].id
         ids = [entry.id for entry in new.entries]
@@ -537,11 +545,33 @@ def _follow(
             if entry < len(ids):
                 return (make(n, boundary, entry, 0),)
             if not new.loop:
-                return ()
+                if following is None:
+                    return ()
+                end = make(n, boundary, entry - 1, 0)
+                return _last(versions, at_frame, boundary, step, end) or (new,)
             return (new,)
     if following is None and not new.loop:
         return ()
     return (new,)
+
+
+def _last(versions: Sequence[V], at_frame: int, boundary: int, step: int, new: V) -> tuple[V, ...]:
+    """What is on until `boundary`, and then nothing: the last entry of `new`, or what plays once.
+
+    It goes on with that from a key frame, or, with none left, from any frame of it: nothing else
+    is shown before `boundary` either way. None where nothing of it is left from `at_frame` on.
+    """
+    current = find(versions, boundary - 1)
+    if current is None or boundary <= at_frame:
+        return ()
+    begin = max(at_frame, current.begin)
+    key = _boundary(versions, begin, step)
+    if key is not None and key < boundary:
+        begin = key
+    on, play = versions[current.index], current.play
+    if on.entries[play.index].id != new.entries[new.entry].id:
+        new = replace(on, n=new.n, entry=play.place, cycle=play.cycle)
+    return (replace(new, effective_from=begin, offset=begin - current.start),)
 
 
 def _continued(versions: Sequence[V], following: Found, boundary: int) -> str | None:
@@ -594,7 +624,8 @@ def towards(
 
     The first version of `wanted` says what is to be played, in which order and whether for ever;
     where it begins means nothing. With `at` "item" the item on air ends first, with "key" it is
-    left at the next key frame; either way what follows it in the new list is next (see `follow`).
+    left at the next key frame, and sound of its own at once; either way what follows it in the new
+    list is next (see `follow`).
     Filler and slate change at once. Sound that becomes a programme of its own counts from the
     epoch. Versions that were replaced long ago are dropped.
     """
@@ -605,10 +636,8 @@ def towards(
         versions = follow(
             programme, at_frame=at_frame, items=new.items, loop=new.loop, seed=new.seed
         )
-        if versions and at == "key":
-            boundary = _boundary(_plain(programme.versions), at_frame, gop_frames(programme))
-            if boundary is not None:
-                versions = (replace(versions[0], effective_from=boundary),)
+        if at == "key":
+            versions = _cut_short(programme.versions, versions, at_frame, gop_frames(programme))
         changed = replace(changed, versions=_appended(changed.versions, versions))
     aac_frame = audio_boundary(programme, at_frame)
     if not wanted.is_radio or not programme.is_radio:
@@ -620,6 +649,8 @@ def towards(
                 programme, at_frame=aac_frame, sounds=sound.sounds, loop=sound.loop,
                 seed=sound.seed,
             )  # fmt: skip
+            if at == "key":
+                newer = _cut_short(programme.sound_versions, newer, aac_frame, 1)
             changed = replace(changed, sound_versions=_appended(changed.sound_versions, newer))
     keep_from = at_frame - round(_KEPT_SECONDS * programme.video_rate)
     return replace(
@@ -629,6 +660,19 @@ def towards(
             changed.sound_versions, audio_boundary(programme, max(0, keep_from))
         ),
     )
+
+
+def _cut_short(
+    versions: Sequence[V], newer: tuple[V, ...], at_frame: int, step: int
+) -> tuple[V, ...]:
+    """`newer`, which would begin where an entry ends, at the next key frame instead.
+
+    An entry that nothing follows is played to its end.
+    """
+    boundary = _boundary(_plain(versions), at_frame, step)
+    if not newer or newer[0].offset or boundary is None:
+        return newer
+    return (replace(newer[0], effective_from=boundary),)
 
 
 _KEPT_SECONDS = 120
