@@ -10,13 +10,27 @@ import logging
 import os
 import sys
 import threading
+import unicodedata
 from collections import deque
 from collections.abc import Callable
+from itertools import accumulate
 
 
 def printable(text: str) -> str:
     """`text` without what would steer a terminal, end the line or not encode; for file names."""
     return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
+
+
+def shortened(text: str, columns: int) -> str:
+    """`text`, or its beginning and "…" when it needs more than so many columns of a terminal."""
+    widths = [
+        0 if unicodedata.combining(mark) else 1 + (unicodedata.east_asian_width(mark) in "WF")
+        for mark in text
+    ]
+    if sum(widths) <= columns:
+        return text
+    kept = sum(reached < columns for reached in accumulate(widths))
+    return text[:kept] + "…"
 
 
 MOST_WAITING = 1000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -336,6 +338,49 @@ def test_the_file_is_edited_and_the_air_follows_on_the_same_connection(
     # The item that was on air was not cut.
     last = recording.stretches[blue - 1]
     assert last.frames == tracks[last.colour].frames
+
+
+def test_a_reading_of_the_file_tells_what_of_it_is_another_one(
+    tracks: dict[str, Track], tmp_path: Path, nginx_rtmp: NginxRtmp, start: Callable[..., Air]
+) -> None:
+    file = tmp_path / "p.toml"
+
+    def write(**lists: str) -> None:
+        entries = [f"[[{key}]]\npath = '{tracks[name].directory}'\n" for key, name in lists.items()]
+        file.write_text("loop = true\n" + "".join(entries))
+
+    write(items="green")
+    air = start(nginx_rtmp.url(KEY), [], "--programme", str(file))
+    air.wait_for("status")
+    assert "sound" not in air.events("status")[-1]
+
+    write(items="green", audio="red")
+    air.wait_for("edited")
+    told = air.events("edited")[-1]
+    assert "the sound is a list of its own at once" in told["text"]
+    assert told["sound"] == {"version": 1, "effective_from": 0, "items": 1}
+    air.wait_for("status", count=len(air.events("status")) + 1)
+    status = air.events("status")[-1]
+    assert (status["item"], status["sound"]) == ("green", "red")
+    assert "red  over green" in status["text"]
+
+    write(items="green", audio="blue")
+    air.wait_for("edited", count=2)
+    told = air.events("edited")[-1]
+    assert (told["version"], told["sound"]["version"]) == (1, 2)
+    assert "version 2 of the sound is on air in " in told["text"]
+    assert "version 1" not in told["text"]
+
+    os.kill(air.pid, signal.SIGHUP)
+    air.wait_for("edited", count=3)
+    assert "nothing in it has changed" in air.events("edited")[-1]["text"]
+
+    write(items="green", filler="red")
+    air.wait_for("edited", count=4)
+    told = air.events("edited")[-1]
+    assert "each item has its own sound again at once" in told["text"]
+    assert "the filler is another one at once" in told["text"]
+    assert "sound" not in told
 
 
 def test_whatever_is_lost_the_slate_is_shown(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from playout.lines import LineHandler, LineWriter, never_wait_for_stderr
+from playout.lines import LineHandler, LineWriter, never_wait_for_stderr, shortened
 
 
 @pytest.fixture
@@ -97,3 +97,21 @@ def test_log_records_keep_formatter_level_and_filters(monkeypatch, tmp_path) -> 
         handler.flush()
         stderr.seek(0)
         assert stderr.read() == "said: all is well\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "fits"),
+    [
+        ("00:00:01  film", 14, "00:00:01  film"),
+        ("00:00:01  a long film", 14, "00:00:01  a l…"),
+        ("夜に駆ける", 10, "夜に駆ける"),
+        ("夜に駆ける", 9, "夜に駆け…"),
+        ("夜に駆ける", 8, "夜に駆…"),
+        ("e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"),
+        ("", 0, ""),
+    ],
+)
+def test_a_line_is_shortened_to_the_columns_of_a_terminal(
+    text: str, columns: int, fits: str
+) -> None:
+    assert shortened(text, columns) == fits

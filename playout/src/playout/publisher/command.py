@@ -9,6 +9,7 @@ import gc
 import json
 import logging
 import os
+import shutil
 import signal
 import ssl
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from playout import clock
 from playout.errors import (
@@ -25,7 +27,7 @@ from playout.errors import (
     ProgrammeError,
     TracksDisagree,
 )
-from playout.lines import LineHandler, LineWriter
+from playout.lines import LineHandler, LineWriter, printable, shortened
 from playout.media import TrackKind
 from playout.publisher import programme_file
 from playout.publisher.address import Address, parse_address
@@ -264,12 +266,13 @@ class _Edits:
         if not self._asked and (state is None or state == self._seen):
             return
         self._asked, self._seen = False, state
+        before = self._outputs[0].programme
         try:
             await self._take()
         except PlayoutError as error:
             console.edit_refused(error)
         else:
-            console.edited(self._outputs[0])
+            console.edited(self._outputs[0], before)
 
     async def _take(self) -> None:
         output, args = self._outputs[0], self._args
@@ -377,18 +380,37 @@ class _Console:
             kind=kind.value,
         )
 
-    def edited(self, output: Output) -> None:
-        version = output.programme.versions[-1]
-        rate = output.programme.video_rate
-        ahead = frame_ms(version.effective_from, rate) - output.now_ms()
-        when = f"in {ahead / 1000:.1f} s" if ahead > 0 else "already"
-        self._say(
-            "edited",
-            f"The programme was read again; version {version.n} is on air {when}.",
-            version=version.n,
-            effective_from=version.effective_from,
-            items=len(version.items),
-        )
+    def edited(self, output: Output, before: Programme) -> None:
+        """Say what of it is another one than `before`, and from when on."""
+        after = output.programme
+        version = after.versions[-1]
+        values: dict[str, Any] = {
+            "version": version.n,
+            "effective_from": version.effective_from,
+            "items": len(version.items),
+        }
+        changes = []
+        if version != before.versions[-1]:
+            when = _when(output, version.effective_from, after.video_rate)
+            changes.append(f"version {version.n} is on air {when}")
+        if after.is_radio:
+            sound = after.sound_versions[-1]
+            values["sound"] = {
+                "version": sound.n,
+                "effective_from": sound.effective_from,
+                "items": len(sound.sounds),
+            }
+            if not before.is_radio:
+                changes.append("the sound is a list of its own at once")
+            elif sound != before.sound_versions[-1]:
+                when = _when(output, sound.effective_from, after.audio_rate)
+                changes.append(f"version {sound.n} of the sound is on air {when}")
+        elif before.is_radio:
+            changes.append("each item has its own sound again at once")
+        if after.filler != before.filler:
+            changes.append("the filler is another one at once")
+        what = ", ".join(changes) or "nothing in it has changed"
+        self._say("edited", f"The programme was read again; {what}.", **values)
 
     def edit_refused(self, error: PlayoutError) -> None:
         self._say(
@@ -401,15 +423,23 @@ class _Console:
             return
         seconds = max(0, output.now_ms()) // 1000
         clock_text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        shown, comes = now.item.title, following.item.title if following is not None else ""
+        values: dict[str, Any] = {"item": shown}
+        heard, heard_next = output.heard_and_next()
+        if heard is not None:
+            # Pictures under songs may be the same for days.
+            values["sound"] = heard.title
+            shown = f"{heard.title}  over {shown}"
+            comes = heard_next.title if heard_next is not None else ""
         self._say(
             "status",
-            f"{clock_text}  {now.item.title}  {progress.kbps} kbit/s"
-            + (f"  next: {following.item.title}" if following is not None else ""),
+            f"{clock_text}  {shown}  {progress.kbps} kbit/s"
+            + (f"  next: {comes}" if comes else ""),
             seconds=seconds,
-            item=now.item.title,
             kbps=progress.kbps,
             bytes_acked=progress.bytes_acked,
             quiet=True,
+            **values,
         )
 
     def summary(self, output: Output) -> None:
@@ -427,10 +457,17 @@ class _Console:
             self._lines.write(json.dumps(said) + "\n")
         elif quiet:
             if sys.stderr.isatty():
-                self._lines.write(f"\r\x1b[K{self._prefix}{text}")
+                columns = shutil.get_terminal_size().columns
+                line = shortened(printable(f"{self._prefix}{text}"), columns - 1)
+                self._lines.write(f"\r\x1b[K{line}")
         else:
             start = "\r\x1b[K" if sys.stderr.isatty() else ""
             self._lines.write(f"{start}{self._prefix}{text}\n")
+
+
+def _when(output: Output, frame: int, rate: Fraction) -> str:
+    ahead = frame_ms(frame, rate) - output.now_ms()
+    return f"in {ahead / 1000:.1f} s" if ahead > 0 else "already"
 
 
 def _left_out_as_json(count: int) -> str:
