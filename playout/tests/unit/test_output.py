@@ -466,6 +466,28 @@ def test_a_black_hole_is_doubted_at_five_seconds_and_left_by_eight(simulate) -> 
     simulate(test)
 
 
+def test_an_ingest_that_asks_on_and_on_and_takes_no_answer_fills_no_memory(simulate) -> None:
+    async def test(world: World) -> None:
+        output = world.start()
+        await asyncio.sleep(5)
+        world.network.change("ingest", lost_up=True)
+        for _ in range(60):
+            await asyncio.sleep(0.1)
+            for _ in range(1000):
+                world.ingest.ping_all()
+            transport = next(iter(world.network.clients("ingest")), None)
+            unsent = 0 if transport is None else transport.unsent_bytes()
+            # The socket's own buffer, a tick of media, and answers.
+            assert unsent <= (512 << 10) + 0.5 * 1.1 * BYTES_PER_SECOND + (64 << 10)
+        assert world.heard[0].times("lost")
+        world.network.change("ingest", lost_up=False)
+        await asyncio.sleep(5)
+        assert output.progress is not None
+        assert output.progress.acknowledged
+
+    simulate(test)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.8])
 def test_a_slow_ingest_gets_fewer_groups_of_pictures_and_nothing_piles_up(simulate, share) -> None:
     async def test(world: World) -> None:

@@ -56,6 +56,8 @@ BURST_BYTES = 256 << 10
 READ_BYTES = 64 << 10
 """What is read of an ingest in one turn; no ingest says so much, but one that floods must not keep
 the loop, on which all other streams of the pump wait."""
+MOST_UNHEARD_BYTES = 64 << 10
+"""Of answers that wait behind what an ingest does not take; it has no more than a few questions."""
 ACKS_OF_A_HABIT = 3
 """Some servers acknowledge once and never again; only a habit that breaks off means a stall."""
 _KEY_CODES = frozenset(
@@ -140,8 +142,8 @@ class Session:
         "_opened_at", "_opening_ms", "_over", "_pace", "_patience", "_read_ahead", "_rotate_after",
         "_rotation", "_rotation_ms", "_rotation_of", "_rtmp", "_sampled", "_sampled_at",
         "_sent_at_ack", "_shift_ms", "_slow_until", "_step_ms", "_stopping", "_stream_id",
-        "_ticking", "_transport", "_wake", "_wheel", "_window", "_writing", "gives_way_at",
-        "progress", "unsent_bytes",
+        "_ticking", "_transport", "_unheard", "_wake", "_wheel", "_window", "_writing",
+        "gives_way_at", "progress", "unsent_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -200,6 +202,7 @@ class Session:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._ticking = False
         self._writing = False
+        self._unheard = 0
         self._is_flooded = False
         self._stopping = False
         self._wake: Callable[[], None] = lambda: None
@@ -498,6 +501,9 @@ class Session:
         if data:
             if not self._may_send():
                 raise LeaseLost("This node may no longer publish the stream.")
+            self._unheard = self._unheard + len(data) if self._writing else 0
+            if self._unheard > MOST_UNHEARD_BYTES:
+                raise ConnectionLost(f"{self._address.host} asks on and on, and takes no answer.")
             self._send([data], len(data))
 
     def _on_writable(self) -> None:
