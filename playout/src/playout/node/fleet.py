@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from playout import clock
 from playout.errors import PumpLost
@@ -27,6 +28,8 @@ START_SECONDS = 8.0
 """Outputs are given out when all pumps have come up, or after this long."""
 REHOME_SECONDS = 10.0
 """The outputs of a dead pump wait so long for its successor before another pump takes them."""
+FORGOTTEN_SECONDS = 3600.0
+"""Of an output that has been on no pump for so long nothing is known any more."""
 MOVE_SECONDS = 15.0
 """So long an output may take to be on air again before the next one leaves a draining pump."""
 
@@ -222,8 +225,19 @@ class Fleet:
                     del self._links[name], self._tasks[name]
                 for output_id in link.running:
                     self._homes[output_id] = (name, _now())
+            self._forget_gone()
             self._manages(self._keep_the_number)
             self._empty_draining()
+
+    def _forget_gone(self) -> None:
+        now = _now()
+        for output_id, (_, seen) in list(self._homes.items()):
+            if now - seen > FORGOTTEN_SECONDS:
+                del self._homes[output_id]
+        known: tuple[dict[str, Any], ...] = (self._wishes, self._states, self._crashed, self._lost)
+        for values in known:
+            for output_id in values.keys() - self._homes.keys():
+                del values[output_id]
 
     def _manages(self, work: Callable[[], None]) -> bool:
         """Do `work`, unless no file can be opened or made just now; it is tried again then."""
