@@ -13,7 +13,7 @@ import pytest
 
 from playout.media import TrackKind
 from playout.pump.feed import Feed
-from playout.pump.prefetch import Prefetch, ReadAhead
+from playout.pump.prefetch import Prefetch, Range, ReadAhead
 from playout.pump.shelf import Shelf
 from playout.testing.tracks import programme_of, write_item
 from playout.timeline.programme import Item
@@ -185,6 +185,23 @@ def test_it_returns_at_once_while_the_disk_hangs(place: Path, prefetch, monkeypa
     go_on.set()
     for each in waiting:
         each.result(60)
+
+
+def test_without_a_thread_to_be_had_nothing_is_read_and_it_is_asked_for_again(
+    place: Path, prefetch, monkeypatch
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    flip(place / "video.track", 1000)
+    track = Track.open(place, TrackKind.VIDEO)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        ranges = [Range(track, 0, track.layout.data_bytes, 0)]
+        assert prefetch.judge("a session", ranges) == []
+        assert judge(prefetch, track) == frozenset()
+        prefetch.look("a session", ranges)
+    assert judge(prefetch, track) == {0}
 
 
 def test_a_feed_steps_over_what_was_found_bad_ahead_of_it(tmp_path: Path, prefetch) -> None:

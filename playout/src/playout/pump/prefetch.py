@@ -188,6 +188,7 @@ class Prefetch:
         self.bad_blocks = 0
         self._disks: dict[int, _Disk] = {}
         self._disk_of: OrderedDict[str, _Disk] = OrderedDict()
+        self._hindrance = ""
         self._files: weakref.WeakKeyDictionary[Track, _File] = weakref.WeakKeyDictionary()
         """Open for as long as somebody has the track: one that is deleted takes room until then."""
         self._lost: weakref.WeakSet[Track] = weakref.WeakSet()
@@ -201,8 +202,11 @@ class Prefetch:
         Returns at once.
         """
         end = min(end, track.layout.data_bytes)
-        (judged,) = self.judge((id(track), begin), [Range(track, begin, end, begin)])
-        return judged
+        for judged in self.judge((id(track), begin), [Range(track, begin, end, begin)]):
+            return judged
+        nobody = Future[None]()
+        nobody.set_result(None)
+        return nobody
 
     def judge(self, key: object, ranges: list[Range]) -> list[Future[None]]:
         """The same for several ranges, with one turn of the thread of each disk.
@@ -223,14 +227,18 @@ class Prefetch:
         """Find out which of `tracks` are deleted, within about a round: see `Track.is_deleted`."""
         found: dict[_Disk, list[Track]] = {}
         for track in tracks:
-            found.setdefault(self._disk(track), []).append(track)
+            disk = self._disk(track)
+            if disk is not None:
+                found.setdefault(disk, []).append(track)
         for disk, of_disk in found.items():
             disk.put(_look_for_deleted, partial(_look_for_deleted, of_disk))
 
     def _by_disk(self, ranges: list[Range]) -> dict[_Disk, list[Range]]:
         found: dict[_Disk, list[Range]] = {}
         for each in ranges:
-            found.setdefault(self._disk(each.track), []).append(each)
+            disk = self._disk(each.track)
+            if disk is not None:
+                found.setdefault(disk, []).append(each)
         return found
 
     def close(self) -> None:
@@ -240,7 +248,8 @@ class Prefetch:
         with self._lock:
             self._files.clear()
 
-    def _disk(self, track: Track) -> _Disk:
+    def _disk(self, track: Track) -> _Disk | None:
+        """The thread for `track`; None while the system has none to give."""
         place = str(track.directory)
         disk = self._disk_of.get(place)
         if disk is None:
@@ -253,7 +262,15 @@ class Prefetch:
                 device = next(reversed(self._disks))
             disk = self._disks.get(device)
             if disk is None:
-                disk = self._disks[device] = _Disk(f"read ahead {len(self._disks) + 1}")
+                try:
+                    disk = _Disk(f"read ahead {len(self._disks) + 1}")
+                except RuntimeError as error:
+                    # What is on air must not end of it: it is sent as the kernel has it.
+                    if self._hindrance != str(error):
+                        log.warning("Nothing is read ahead in %s: %s.", place, error)
+                    self._hindrance = str(error)
+                    return None
+                self._disks[device] = disk
             self._disk_of[place] = disk
             if len(self._disk_of) > KEPT:
                 self._disk_of.popitem(last=False)
