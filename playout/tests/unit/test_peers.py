@@ -16,6 +16,7 @@ from playout.supervisor.supervisor import Remembered
 from playout.timeline.programme import Item, Programme, Version
 
 SECRET = b"of the installation"
+NESTED = b"[" * 1020 + b"\n"
 RATE = HOUSE_AUDIO.rate
 PROGRAMME = Programme(0, RATE, RATE, (Version(1, 0, (Item("a", "/v", "/a", 5),)),))
 
@@ -86,6 +87,22 @@ async def test_a_recorded_answer_cannot_be_replayed(asker):
     finally:
         between.close()
         await service.stop()
+
+
+async def test_brackets_without_end_are_no_answer(asker):
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(NESTED)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    try:
+        port = server.sockets[0].getsockname()[1]
+        assert await asker.all_cut({"n1": f"127.0.0.1:{port}"}) is None
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
 async def test_a_stranger_learns_nothing(asker):

@@ -27,6 +27,14 @@ def _tag(secret: bytes, *words: str) -> str:
     return hmac.new(secret, json.dumps(words).encode(), hashlib.sha256).hexdigest()
 
 
+def _decoded(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        # A line has room for a thousand brackets, which are too many for the parser.
+        raise ValueError("It is nested too deeply.") from error
+
+
 class PeerService:
     """Answers the peers of `node` at `listen`, and asks them; `Peers` for the supervisor.
 
@@ -77,7 +85,7 @@ class PeerService:
                 tag = _tag(self._secret, "question", self._node, peer, nonce)
                 question = {"from": self._node, "nonce": nonce, "tag": tag}
                 writer.write(json.dumps(question).encode() + b"\n")
-                answer = json.loads(await reader.readline())
+                answer = _decoded(await reader.readline())
                 state = str(answer["state"])
                 expected = _tag(self._secret, "answer", peer, self._node, nonce, state)
                 if not hmac.compare_digest(str(answer["tag"]), expected):
@@ -109,7 +117,7 @@ class PeerService:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError, ValueError, KeyError, TypeError):
             async with asyncio.timeout(self._seconds):
-                question: dict[str, Any] = json.loads(await reader.readline())
+                question: dict[str, Any] = _decoded(await reader.readline())
                 asker, nonce = str(question["from"]), str(question["nonce"])
                 expected = _tag(self._secret, "question", asker, self._node, nonce)
                 if hmac.compare_digest(str(question["tag"]), expected):
