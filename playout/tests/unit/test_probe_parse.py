@@ -272,6 +272,9 @@ def test_it_refuses_a_year() -> None:
 
 def test_it_says_durations_as_people_do() -> None:
     assert spoken_duration(7.52) == "7.5 s"
+    assert spoken_duration(0.9) == "0.9 s"
+    assert spoken_duration(0.02) == "0.02 s"
+    assert spoken_duration(59.97) == "1 min 00 s"
     assert spoken_duration(3) == "3 s"
     assert spoken_duration(200) == "3 min 20 s"
     assert spoken_duration(3725) == "1 h 02 min"

@@ -735,7 +735,10 @@ def _name(names: dict[int, str], value: int | None) -> str | None:
 
 def spoken_duration(seconds: float) -> str:
     """`seconds` as people say it: `1 h 02 min`, `3 min 20 s`, `7.5 s`."""
-    if seconds < 60:
+    if 0 < seconds < 0.05:
+        # Never "0 s long" of something that is there.
+        return f"{max(seconds, 0.01):.2f} s"
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s".replace(".0 s", " s")
     whole = round(seconds)
     if whole < 3600:
