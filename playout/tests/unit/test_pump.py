@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -94,3 +96,57 @@ async def test_the_disk_has_the_room_of_deleted_tracks_again(
     it.stop()
     await running
     reading.close()
+
+
+class Held:
+    """A control that was stopped: what is written to it waits."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.reads = asyncio.Event()
+
+    def write(self, data: bytes) -> None:
+        self.lines.append(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.reads.set()
+
+    async def drain(self) -> None:
+        await self.reads.wait()
+
+
+async def test_a_control_that_does_not_read_is_not_told_more_and_more(
+    tmp_path: Path, wish: DesiredOutput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump_process, "REPORT_SECONDS", 0.01)
+    monkeypatch.setattr(pump_process, "COALESCE_SECONDS", 0.001)
+    it, control = pump(tmp_path), Held()
+    it.greet(control)
+    running = asyncio.create_task(it.run())
+    it.take({"type": "set", "output": desired_to_json(wish)})
+    await asyncio.sleep(0.3)
+    assert len(control.lines) <= 2
+    control.reads.set()
+    give_up = time.monotonic() + 60
+    while len(control.lines) < 10:
+        assert time.monotonic() < give_up
+        await asyncio.sleep(0.01)
+    assert any(b'"output_id":"one"' in line for line in control.lines[1:])
+    it.stop()
+    await running
+
+
+def test_it_may_open_as_many_files_as_the_system_lets_it() -> None:
+    script = """
+import resource
+from playout.node.pump_process import allow_many_files
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+allow_many_files()
+print(resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr

@@ -22,7 +22,7 @@ from playout.bench.child import Child
 from playout.errors import PlayoutError
 from playout.node.deadline import Deadline
 from playout.node.messages import desired_to_json, encode
-from playout.node.pump_process import Pump, spare_the_collector
+from playout.node.pump_process import Pump, allow_many_files, spare_the_collector
 from playout.publisher.backoff import ConnectRate
 from playout.publisher.output import OutputOptions
 from playout.publisher.transport import tls_context
@@ -113,6 +113,7 @@ async def _run(directory: Path, ca_file: str | None) -> None:
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    allow_many_files()
     spare_the_collector()
     while not (directory / "pump.sock").exists():
         await asyncio.sleep(0.01)

@@ -15,6 +15,7 @@ import fcntl
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections import deque
@@ -349,6 +350,10 @@ class Pump:
                 if self._is_lonely():
                     log.warning("Nobody needs this pump any more: it ends.")
                     self.stop()
+            if self._control is not None:
+                # One that was stopped is told what is real when it goes on, not all that was.
+                with contextlib.suppress(OSError):
+                    await self._control.drain()
             self._send_reports()
             # Many changes at once, as when a node starts, go into few messages.
             await asyncio.sleep(COALESCE_SECONDS * max(1.0, len(self.outputs) / COALESCED_OUTPUTS))
@@ -418,6 +423,15 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 50, 1000)
 
 
+def allow_many_files() -> None:
+    """Let the process open as many files as the system permits, not only the usual 1024.
+
+    A stream takes a socket, and each track that is played three descriptors.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _serve(
     directory: Path, name: str, journal: Journal, options: OutputOptions, release: str
 ) -> None:
@@ -447,6 +461,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s pump %(message)s",
         handlers=[LineHandler(LineWriter(2))],
     )
+    allow_many_files()
     lock = (args.directory / f"{args.name}.lock").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
