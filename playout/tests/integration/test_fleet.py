@@ -23,12 +23,13 @@ from judges.nginx import NginxRtmp
 from judges.tools import PATIENCE_SECONDS
 
 from playout.media import HOUSE_AUDIO, video_profile
+from playout.node import control
 from playout.node.control import NodeConfig, run
 from playout.prepare.plan import PrepareOptions
 from playout.prepare.run import prepare
 from playout.supervisor.ports import DesiredOutput
 from playout.supervisor.states import OutputState
-from playout.supervisor.supervisor import Timing
+from playout.supervisor.supervisor import Supervisor, Timing
 from playout.testing.memory_store import MemoryStore
 from playout.timeline.programme import Item, Programme, Version
 
@@ -91,6 +92,12 @@ class Fleet:
         if self._task is not None:
             await self._task
             self._task = None
+
+    async def breaks(self) -> None:
+        """Wait until control has ended by a defect."""
+        assert self._task is not None
+        await asyncio.wait((self._task,), timeout=PATIENCE_SECONDS)
+        assert isinstance(self._task.exception(), ZeroDivisionError)
 
     def pid(self, name: str) -> int:
         """Of the process that holds this lock; 0 while a new one writes its own into it."""
@@ -195,6 +202,31 @@ async def test_a_restarted_control_finds_everything_where_it_was(
     assert fleet.homes() == homes
     assert {name: fleet.session(name) for name in "abc"} == sessions
     assert all(publishes(nginx_rtmp, name) == ["publish"] for name in "abc")
+
+
+@pytest.mark.parametrize(
+    "broken", [(Supervisor, "sweep"), (control.Fleet, "_forget_gone")], ids=["wishes", "pumps"]
+)
+async def test_a_defect_of_control_takes_nothing_off_the_air(
+    fleet: Fleet, nginx_rtmp: NginxRtmp, item: Item, monkeypatch: pytest.MonkeyPatch, broken
+) -> None:
+    fleet.want("a", nginx_rtmp.url(), item)
+    fleet.start()
+    await fleet.on_air("a")
+    session, pids = fleet.session("a"), [fleet.pid("pump-0"), fleet.pid("pump-1")]
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*broken, fail)
+        await fleet.breaks()
+    fleet.start()
+    await asyncio.sleep(1)
+    await fleet.on_air("a")
+    assert fleet.session("a") == session
+    assert [fleet.pid("pump-0"), fleet.pid("pump-1")] == pids
+    assert publishes(nginx_rtmp, "a") == ["publish"]
 
 
 async def test_a_new_release_takes_outputs_over_one_by_one_with_one_reconnect_each(

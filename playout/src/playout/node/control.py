@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Mapping
 
@@ -38,9 +37,9 @@ async def run(
 
     `on_ready` receives a function that makes the next sweep come at once; it may be called from
     any thread. When `leave_pumps` says so, once `stop` is set, the pumps stay on air for a
-    successor to adopt. `memory` lets a restarted control go on while the store is away, and `peers`
-    asks the other nodes whether they can take over. `on_figures` is called in a thread of its
-    own, every ten seconds, with the figures of each pump.
+    successor to adopt; so they do when this raises. `memory` lets a restarted control go on while
+    the store is away, and `peers` asks the other nodes whether they can take over. `on_figures` is
+    called in a thread of its own, every ten seconds, with the figures of each pump.
     """
     config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     loop = asyncio.get_running_loop()
@@ -67,21 +66,24 @@ async def run(
 
     on_ready(wake)
     tending = asyncio.create_task(pumps.run(), name="pumps")
+    supervising = asyncio.create_task(supervisor.run(stop), name="supervisor")
+    tasks: list[asyncio.Task[None]] = [tending, supervising]
     if on_figures is not None:
-        telling = asyncio.create_task(_tell(pumps, on_figures), name="figures")
-    else:
-        telling = None
+        tasks.append(asyncio.create_task(_tell(pumps, on_figures), name="figures"))
+    # A defect of ours takes nothing off the air: whoever is started in our place adopts it.
+    leaves = True
     try:
-        await supervisor.run(stop)
-        if not leave_pumps():
+        ended, _ = await asyncio.wait((tending, supervising), return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+        leaves = leave_pumps()
+        if not leaves:
             await supervisor.drain()
     finally:
-        for task in (tending, telling):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
-        if not leave_pumps():
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not leaves:
             await pumps.stop()
         await pumps.let_go()
         if peers is not None:
