@@ -177,7 +177,7 @@ def test_when_the_crowd_thins_out_each_has_every_turn_again():
     assert not wheel.is_crowded
 
 
-def test_a_crowd_stays_in_the_slots_it_has_until_fifteen_take_their_turn_together():
+def test_a_crowd_stays_in_the_slots_it_has_until_ten_take_their_turn_together():
     timers, times = Timers(), []
     wheel = Wheel(100, slots=10, share=1, crowd=4, timers=timers)
     for _ in range(100):
@@ -190,4 +190,88 @@ def test_a_crowd_stays_in_the_slots_it_has_until_fifteen_take_their_turn_togethe
         wheel.add(lambda now: times.append(round(now, 3)))
     times.clear()
     timers.advance(0.2)
-    assert {times.count(moment) for moment in times} == {15}
+    assert len(times) == 150
+    assert max(times.count(moment) for moment in times) == 10
+
+
+def taking(timers, seconds, seen):
+    """A session whose every send takes so long."""
+
+    def tick(now):
+        seen.append(timers.now)
+        timers.now += seconds
+
+    return tick
+
+
+def turns(times, gap):
+    """How many sends came right behind each other."""
+    counts, last = [], -1.0
+    for now in times:
+        counts.append(counts.pop() + 1 if now - last < gap else 1)
+        last = now
+    return counts
+
+
+def test_slots_whose_turns_stay_long_give_half_of_their_sessions_to_empty_ones():
+    timers, times = Timers(), []
+    wheel = Wheel(250, slots=50, share=10, timers=timers)
+    for _ in range(20):
+        wheel.add(taking(timers, 0.001, times))
+    timers.advance(0.25)
+    assert max(turns(times, 0.002)) == 10
+    timers.advance(5)
+    times.clear()
+    timers.advance(0.25)
+    assert len(times) == 20
+    assert max(turns(times, 0.002)) <= 3
+    wheel.lateness.clear()
+    timers.advance(5)
+    assert wheel.lateness.max_ms < 3
+
+
+def test_a_crowd_with_long_turns_spreads_and_each_keeps_its_rhythm():
+    timers, times = Timers(), [[] for _ in range(60)]
+    wheel = Wheel(250, slots=50, crowd=30, timers=timers)
+    for seen in times:
+        wheel.add(taking(timers, 0.001, seen))
+    timers.advance(5)
+    for seen in times:
+        seen.clear()
+    timers.advance(5)
+    for seen in times:
+        assert len(seen) == 10
+        assert max(abs(b - a - 0.5) for a, b in itertools.pairwise(seen)) < 0.004
+    assert max(turns(sorted(itertools.chain(*times)), 0.002)) <= 3
+
+
+def test_a_hiccup_of_the_machine_moves_nobody():
+    timers, times, slow = Timers(), [], [0.0]
+    wheel = Wheel(250, slots=50, share=10, timers=timers)
+
+    def tick(now):
+        times.append(round(timers.now, 3))
+        timers.now += slow[0]
+
+    for _ in range(10):
+        wheel.add(tick)
+    timers.advance(1)
+    slow[0] = 0.01
+    timers.advance(0.5)
+    slow[0] = 0.0
+    timers.advance(1)
+    times.clear()
+    timers.advance(0.25)
+    assert len(times) == 10
+    assert len(set(times)) == 1
+
+
+def test_slots_that_are_all_in_use_stay_as_they_are_however_slow_they_are():
+    timers, times = Timers(), []
+    wheel = Wheel(100, slots=2, share=1, timers=timers)
+    for _ in range(8):
+        wheel.add(taking(timers, 0.001, times))
+    timers.advance(3)
+    times.clear()
+    timers.advance(0.1)
+    assert turns(times, 0.002) == [4, 4]

@@ -5,12 +5,16 @@ each slot that holds a session. Sessions share a slot before they open another o
 what a lone send costs is waking up with cold caches. In a crowd each has its turn every second
 round only: sends of twice the size cost much less than twice as many, and so many sessions are
 smooth together.
+
+How long a turn takes depends on what is sent: encryption, media that nobody has read before and a
+slow machine make it several times as long. A slot whose turns stay long gives half of its sessions
+to an empty one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from playout.pump.lateness import Lateness
@@ -20,8 +24,12 @@ SLOTS = 50
 SHARE = 10
 """Sessions that share a slot while others are empty: they delay each other by about a
 millisecond, and cost half of what they would cost alone."""
-CROWD_SHARE = 30
-"""The same in a crowd, of whom half have their turn: some two milliseconds."""
+CROWD_SHARE = 20
+"""The same in a crowd, of whom half have their turn."""
+LONG_TURN_SECONDS = 0.0025
+"""The last of a slot should not wait longer for those before it."""
+LONG_TURNS = 4
+"""So many in a row are the rule, and no hiccup of the machine."""
 
 Tick = Callable[[float], None]
 """Called with the loop's time, once each tick; must not raise and must not block."""
@@ -42,10 +50,12 @@ class Timers(Protocol):
 class _Slot:
     """The sessions of one moment, in two halves that take turns in a crowd."""
 
-    __slots__ = ("halves",)
+    __slots__ = ("halves", "long_turns")
 
     def __init__(self) -> None:
         self.halves: tuple[list[Tick], list[Tick]] = ([], [])
+        self.long_turns = 0
+        """How many of the last turns were long, without one in between that was not."""
 
     def __len__(self) -> int:
         even, odd = self.halves
@@ -61,6 +71,12 @@ class _Slot:
                 half.remove(tick)
                 return True
         return False
+
+    def give_half(self, other: _Slot) -> None:
+        """Every second session of each half goes to the same half of `other`."""
+        for half, others in zip(self.halves, other.halves, strict=True):
+            others += half[1::2]
+            del half[1::2]
 
 
 class Wheel:
@@ -129,13 +145,16 @@ class Wheel:
         share = CROWD_SHARE if self.is_crowded else self._share
         if len(used) * share > self._members or len(used) == count:
             return min(used, key=lambda n: len(slots[n]))
-        if not used:
-            return ahead[0]
+        return self._far_from(used, ahead) if used else ahead[0]
+
+    def _far_from(self, used: Sequence[int], ahead: Sequence[int]) -> int:
+        """The first of the empty slots that lie furthest from all in use."""
+        count = len(self._slots)
 
         def distance(slot: int) -> int:
             return min(min((slot - n) % count, (n - slot) % count) for n in used)
 
-        return max((n for n in ahead if not slots[n]), key=distance)
+        return max((n for n in ahead if not self._slots[n]), key=distance)
 
     def remove(self, tick: Tick) -> None:
         """Call `tick` no more."""
@@ -167,13 +186,28 @@ class Wheel:
         due = self._begin + self._position * self._slot_seconds
         turn, place = divmod(self._position, len(self._slots))
         even, odd = self._slots[place].halves
+        begun = time()
         for tick in (odd if turn % 2 else even)[:] if self.is_crowded else even + odd:
             now = time()
             count_late((now - due) * 1000)
             tick(now)
         self._position += 1
+        self._weigh(place, time() - begun)
         behind = time() - (self._begin + self._position * self._slot_seconds)
         if behind > self._round_seconds:
             self._position += int(behind / self._slot_seconds)
         self._turning = False
         self._arm()
+
+    def _weigh(self, place: int, seconds: float) -> None:
+        """The turn of a slot took so long: when that is the rule, half of it moves elsewhere."""
+        slot = self._slots[place]
+        if seconds <= LONG_TURN_SECONDS:
+            slot.long_turns = 0
+            return
+        slot.long_turns += 1
+        places = range(len(self._slots))
+        used = [n for n in places if self._slots[n]]
+        if slot.long_turns >= LONG_TURNS and len(used) < len(places):
+            slot.long_turns = 0
+            slot.give_half(self._slots[self._far_from(used, places)])
