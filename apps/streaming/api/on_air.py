@@ -67,15 +67,20 @@ def _play(play: schedule.Play) -> PlayTold:
     response={202: EditTold},
     refusals=[REFUSED],
 )
-def skip_item(request: HttpRequest, stream_id: UUID, body: Skip) -> Status[Any]:
-    """Cut short what is on air.
+def skip_item(
+    request: HttpRequest,
+    stream_id: UUID,
+    body: Skip | None = None,
+) -> Status[Any]:
+    """Cut short what is on air; no body is needed for the pictures.
 
     What would come next comes at the next key frame that is at least 3 s ahead.
     """
+    part = "pictures" if body is None else body.part
     return _edited(
         request,
         stream_id,
-        lambda stream, by: stream_manager.skip(stream=stream, part=body.part, by=by),
+        lambda stream, by: stream_manager.skip(stream=stream, part=part, by=by),
     )
 
 

@@ -31,6 +31,25 @@ def titles(api, stream, part="pictures"):
     return [play["title"] for play in api.read(f"/streams/{stream.pk}/coming")[part]][:4]
 
 
+@pytest.mark.parametrize("kind", ["", "application/json"])
+def test_a_skip_needs_no_body(api, stream, kind):
+    skipped = api.client.generic(
+        "POST",
+        f"/api/v1/streams/{stream.pk}/skip",
+        b"",
+        content_type=kind,
+        headers={"Authorization": f"Bearer {api.text}"},
+    )
+    assert skipped.status_code == 202, skipped.content
+    assert skipped.json()["part"] == "pictures"
+
+
+@pytest.mark.parametrize("body", [[], {"part": "all"}, {"what": "sound"}])
+def test_a_skip_with_a_body_of_another_kind_is_refused(api, stream, body):
+    assert code_of(api("POST", f"/streams/{stream.pk}/skip", body)) == "request.invalid"
+    assert titles(api, stream)[:2] == ["A", "B"]
+
+
 def test_every_edit_tells_when_it_takes_effect_and_can_be_read(api, stream, workspace):
     path = f"/streams/{stream.pk}"
     skipped = api("POST", f"{path}/skip", {})
