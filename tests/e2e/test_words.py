@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.browser, pytest.mark.timeout(
 # Words in plain Latin letters that a reader can see or hear. Names, units, addresses and what a
 # node reported in English (and says so by `lang`) are no texts of ours.
 UNTRANSLATED = r"""(names) => {
-  const own = /YouTube(?: Studio)?|Streamer|\bRTMPS?\b|rtmps?:\/\/\S*|https?:\/\/\S*|\S+@\S+|[kM]bit\/s|\b[kKMGT]?B\b|\bfps\b|\d+p\d*\S*|\bH\.264\b|\bAAC\b|\bAV1\b|\bID\b|\bApache 2\.0\b|\bGoogle\b|[a-z]+(?:[.-][a-z0-9-]+)+|\.(?:mp4|flac)\b/g;
+  const own = /YouTube(?: Studio)?|Streamer|\bRTMPS?\b|rtmps?:\/\/\S*|https?:\/\/\S*|\S+@\S+|[kM]bit\/s|\b[kKMGT]?B\b|\bfps\b|\d+p\d*\S*|\bH\.264\b|\bAAC\b|\bAV1\b|\bID\b|\bApache 2\.0\b|\bGoogle\b|\b(?:Firefox|Safari|Linux|iPhone)\b|[a-z]+(?:[.-][a-z0-9-]+)+|\.(?:mp4|flac)\b/g;
   const nameless = (text) => names.reduce((rest, name) => rest.replaceAll(name, " "), text);
   const words = (text) => nameless(text).replace(own, " ").match(/[A-Za-z]{2,}/g);
   const found = new Set();
