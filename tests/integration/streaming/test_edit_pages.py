@@ -147,7 +147,8 @@ def test_the_page_says_how_far_titles_are_and_which_cannot_be_shown(
     )
     assert ready == 1
     assert f"1 ready, {waiting} being prepared" in page
-    assert "“&lt;b&gt;Song 3&lt;/b&gt;” cannot be shown: No font has the letter Q." in page
+    why = '<span lang="en">No font has the letter Q.</span>'
+    assert f"“&lt;b&gt;Song 3&lt;/b&gt;” cannot be shown: {why}" in page
 
 
 def test_what_was_aired_is_told_with_cause_and_advice(as_alice, path):
