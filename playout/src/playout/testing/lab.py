@@ -319,6 +319,24 @@ async def slow(lab: Lab) -> None:
         lab.found("F3", "behind real time after release", late, 1.0)
 
 
+async def one_stalled(lab: Lab, *, others: int = 19) -> None:
+    """One of 20 streams takes nothing any more; how late are the turns of all others?"""
+    async with scene(lab, "stall") as air:
+        air.node("a")
+        air.want()
+        keys = [f"other-{n}" for n in range(others)]
+        for key in keys:
+            air.want(key, address=f"rtmp://127.0.0.1:{air.sink.port}/live")
+        await air.steady()
+        air.proxies[0].change(lost_up=True, lost_down=True)
+        await asyncio.sleep(20)
+        # Sent every 250 ms: what a gap is longer than that, a turn was late.
+        gaps = [_longest_gap(air.sink.of(key)) for key in keys]
+        late = max(report.late_ms for key in keys if (report := air.store.report_of(key)))
+        lab.found("stall", "turns late, p99, one of 20 stalled", late, 50.0, "ms", others)
+        lab.found("stall", "longest gap of the others", max(gaps), 0.3, samples=others)
+
+
 async def name_unknown(lab: Lab) -> None:
     """F4: a host that does not exist, beside a stream that is on air."""
     async with scene(lab, "F4") as air:
@@ -524,6 +542,7 @@ SCENARIOS: dict[str, Callable[[Lab], Awaitable[None]]] = {
     "F1": resets,
     "F2": black_hole,
     "F3": slow,
+    "stall": one_stalled,
     "F4": name_unknown,
     "F6": refused,
     "F7": zombie,
