@@ -33,6 +33,7 @@ class InvitationForm(forms.Form):
 class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
     """A passkey opens the account alone, unless somebody wants it as a second step only."""
 
+    # As in the parent, whose label is made of the field's name and never translated.
     name = forms.CharField(label=_("Name"), required=False)
     passwordless = forms.BooleanField(
         label=_("Sign in with it alone"),

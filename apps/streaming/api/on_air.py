@@ -67,16 +67,12 @@ def _play(play: schedule.Play) -> PlayTold:
     response={202: EditTold},
     refusals=[REFUSED],
 )
-def skip_item(
-    request: HttpRequest,
-    stream_id: UUID,
-    body: Skip | None = None,
-) -> Status[Any]:
+def skip_item(request: HttpRequest, stream_id: UUID, body: Skip | None = None) -> Status[Any]:
     """Cut short what is on air; no body is needed for the pictures.
 
     What would come next comes at the next key frame that is at least 3 s ahead.
     """
-    part = "pictures" if body is None else body.part
+    part = (body or Skip()).part
     return _edited(
         request,
         stream_id,

@@ -55,7 +55,7 @@ class _Slot:
     def __init__(self) -> None:
         self.halves: tuple[list[Tick], list[Tick]] = ([], [])
         self.long_turns = 0
-        """How many of the last turns were long, without one in between that was not."""
+        """So many in a row, up to the last one."""
 
     def __len__(self) -> int:
         even, odd = self.halves
@@ -192,8 +192,9 @@ class Wheel:
             count_late((now - due) * 1000)
             tick(now)
         self._position += 1
-        self._weigh(place, time() - begun)
-        behind = time() - (self._begin + self._position * self._slot_seconds)
+        over = time()
+        self._weigh(place, over - begun)
+        behind = over - (self._begin + self._position * self._slot_seconds)
         if behind > self._round_seconds:
             self._position += int(behind / self._slot_seconds)
         self._turning = False
@@ -202,12 +203,11 @@ class Wheel:
     def _weigh(self, place: int, seconds: float) -> None:
         """The turn of a slot took so long: when that is the rule, half of it moves elsewhere."""
         slot = self._slots[place]
-        if seconds <= LONG_TURN_SECONDS:
-            slot.long_turns = 0
+        slot.long_turns = slot.long_turns + 1 if seconds > LONG_TURN_SECONDS else 0
+        if slot.long_turns < LONG_TURNS:
             return
-        slot.long_turns += 1
+        slot.long_turns = 0
         places = range(len(self._slots))
         used = [n for n in places if self._slots[n]]
-        if slot.long_turns >= LONG_TURNS and len(used) < len(places):
-            slot.long_turns = 0
+        if len(used) < len(places):
             slot.give_half(self._slots[self._far_from(used, places)])
